@@ -1,0 +1,143 @@
+// The media engine of one worker: legs, calls, prompts, key presses. A library without Node: addon/ is a thin face of it.
+//
+// Threads. Functions below are called on the control thread (JavaScript's). They validate, do what may block (bind a
+// port), and pass a command through a bounded ring to the media thread, which owns all state and is the only one that
+// touches a packet. Answers and events come back through a bounded ring in the order in which they happened; Drain
+// copies them out. A full ring is counted and reported, never waited for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "vault/vault.h"
+
+namespace hushtone {
+
+constexpr size_t kLegsMax = 4096;
+constexpr size_t kCallsMax = 2048;
+constexpr size_t kLegsPerCallMax = 8;
+constexpr size_t kRecordingsMax = 8192;
+constexpr size_t kPlayListMax = 64;       // Recordings in one play order.
+constexpr uint32_t kTickMs = 20;
+
+using LegHandle = uint32_t;               // index | generation << 16; 0 is none.
+
+enum class Codec : uint8_t { kPcmu = 0, kPcma = 8 };
+enum class DtmfMode : uint8_t { kAuto = 0, kEvent = 1, kInband = 2 };
+
+struct MediaConfig {
+  std::string remote_address;             // Empty: not known yet; nothing is sent, the source is learned.
+  uint16_t remote_port = 0;
+  Codec codec = Codec::kPcmu;
+  uint8_t send_payload_type = 0;
+  uint8_t receive_payload_type = 0;
+  int16_t send_event_payload_type = -1;   // -1: not agreed.
+  int16_t receive_event_payload_type = -1;
+  uint8_t ptime_ms = 20;
+  bool send = true;
+  bool receive = true;
+  DtmfMode dtmf = DtmfMode::kAuto;
+};
+
+struct LegOpen {
+  uint32_t call = 0;                      // Any number that control chose; legs with the same number can be routed.
+  std::string local_address;
+  uint16_t local_port = 0;                // 0: the next free even port of the range.
+  MediaConfig media;
+  bool blocked = false;                   // A leg re-created in a capture: heard by nobody until Unblock.
+};
+
+enum class EngineFault : uint8_t { kNone = 0, kNoPort, kNoLeg, kNoCall, kNoPayment, kVaultFull, kRingFull, kLimit, kBadArgument };
+
+// Fixed-size record on the event ring; the offsets stand again in src/worker/contract.ts, and a test compares them.
+enum class EventKind : uint16_t {
+  kAnswer = 1,        // request = the command's id, code = EngineFault.
+  kFieldKey = 2,      // code = Key, field = FieldKind or 0, facts.
+  kFieldEnded = 3,    // code = FieldEnd, field, facts.
+  kFieldClosed = 4,   // Answer to CloseField: request, field, facts.
+  kOpenKey = 5,       // code = event code 0-11: an open collection's key.
+  kPlayEnded = 6,     // request = play id, code: 0 finished, 1 barged in, 2 stopped.
+  kLegSilent = 7,     // value_ms without a packet from the peer.
+  kSourceLearned = 8,
+  kLegStats = 9,      // Answer to CloseLeg/GetStats: followed by a LegStats in the next records' place (see size).
+  kRelayedKey = 10,   // A key passed on to another leg outside a payment; counted, no value.
+};
+
+struct EngineEvent {
+  uint16_t kind = 0;
+  uint8_t code = 0;
+  uint8_t field = 0;
+  uint32_t leg = 0;
+  uint32_t request = 0;
+  uint32_t value_ms = 0;
+  FieldFacts facts;
+};
+static_assert(sizeof(FieldFacts) == 16);
+static_assert(sizeof(EngineEvent) == 32);
+
+struct LegStats {
+  uint64_t packets_received = 0, packets_sent = 0, packets_lost = 0, packets_late = 0, packets_duplicate = 0;
+  uint64_t packets_from_elsewhere = 0, packets_malformed = 0, frames_concealed = 0;
+  uint64_t keys_by_event = 0, keys_inband = 0, keys_inband_ignored = 0;
+  uint32_t jitter_us = 0, round_trip_us = 0;
+};
+
+struct EngineLimits {
+  uint16_t port_first = 20000;
+  uint16_t port_last = 29999;
+  uint32_t silence_event_ms = 30000;
+  uint32_t jitter_ms_max = 200;
+};
+
+enum class ReadBackStyle : uint8_t { kDigits = 1, kLastFour = 2, kMonthYear = 3 };
+
+class Engine {
+ public:
+  static std::unique_ptr<Engine> Create(const EngineLimits& limits, std::unique_ptr<Vault> vault, std::string* error);
+  virtual ~Engine() = default;
+
+  // Called on the media thread when the event ring goes from empty to not empty.
+  virtual void SetWake(std::function<void()> wake) = 0;
+
+  // 8 kHz, 16 bit, mono. Recordings are never freed while the engine lives: an index is valid for good.
+  virtual int32_t AddRecording(std::span<const int16_t> samples) = 0;   // -1: kRecordingsMax.
+  // Which recordings say digits 0-9, months 1-12, and years 00-99 (two digits) for read-back, per locale number.
+  struct ReadBackVoice { int32_t digits[10]; int32_t months[12]; int32_t years[100]; int32_t pause; };
+  virtual void SetReadBackVoice(uint32_t locale, const ReadBackVoice& voice) = 0;
+
+  virtual EngineFault OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* local_port) = 0;
+  virtual EngineFault UpdateLeg(uint32_t request, LegHandle leg, const MediaConfig& media) = 0;
+  virtual EngineFault CloseLeg(uint32_t request, LegHandle leg) = 0;
+  // The whole matrix of a call: pairs (from, to) that hear each other; everything else is blocked.
+  struct Route { LegHandle from; LegHandle to; };
+  virtual EngineFault SetRoutes(uint32_t request, uint32_t call, std::span<const Route> routes) = 0;
+
+  virtual EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) = 0;
+  virtual EngineFault StopPlay(uint32_t request, LegHandle leg) = 0;
+
+  virtual EngineFault BeginPayment(uint32_t request, LegHandle leg) = 0;
+  virtual EngineFault EndPayment(uint32_t request, LegHandle leg) = 0;
+  virtual EngineFault OpenField(uint32_t request, LegHandle leg, const FieldOrder& order) = 0;
+  virtual EngineFault CloseField(uint32_t request, LegHandle leg) = 0;
+  virtual EngineFault WipeField(uint32_t request, LegHandle leg, FieldKind field) = 0;
+  virtual EngineFault OpenKeys(uint32_t request, LegHandle leg, uint16_t allowed_events, uint8_t length_max) = 0;
+  virtual EngineFault CloseKeys(uint32_t request, LegHandle leg) = 0;
+  virtual EngineFault ReadBack(uint32_t request, LegHandle leg, FieldKind field, ReadBackStyle style, uint32_t locale) = 0;
+
+  // Egress: the media thread copies the payment's fields into `out` (locked memory that the egress job owns) and calls
+  // `done` on the media thread, which only passes the job on to the egress thread's ring.
+  virtual EngineFault CopyFields(LegHandle leg, FieldSet* out, void (*done)(void* job, bool found), void* job) = 0;
+
+  // Copies whole events into `out`, oldest first; returns how many. `lost` counts events that a full ring dropped.
+  virtual size_t Drain(std::span<EngineEvent> out, uint64_t* lost) = 0;
+  virtual EngineFault ReadStats(LegHandle leg, LegStats* out) = 0;      // Control thread; seqlock or atomics.
+
+  // Stops the media thread, closes sockets, wipes the vault. Called by the destructor too; the second call does nothing.
+  virtual void Close() = 0;
+};
+
+}  // namespace hushtone

@@ -1,0 +1,398 @@
+import type { ErrorCode } from '../lib/errors.ts';
+import type { CallId, LegId, PaymentId } from '../lib/ids.ts';
+import type { Sensitive } from '../lib/sensitive.ts';
+import type { FieldName } from '../session/flow.ts';
+
+/*
+ * The ports of the application: what sessions need from the world, in the application's words. Adapters on floor 4
+ * implement them; none imports another. Every promise here settles within a named limit of its adapter.
+ */
+
+// ---------------------------------------------------------------- SIP
+
+/** What a call brought with it; a profile says which of these it may set and whether they must be signed. */
+export interface CallContext {
+  readonly customer?: string;
+  readonly amountMinor?: number;
+  readonly currency?: string;
+  readonly reference?: string;
+  readonly flow?: string;
+  readonly identified?: boolean;
+}
+
+/** One audio stream as agreed by offer and answer, seen from our side. */
+export interface NegotiatedMedia {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly codec: 'PCMU' | 'PCMA';
+  /** Payload type we put on audio we send; payload type the peer puts on audio it sends. */
+  readonly sendPayloadType: number;
+  readonly receivePayloadType: number;
+  /** telephone-event payload types, which may differ by direction; null where not agreed. */
+  readonly sendEventPayloadType: number | null;
+  readonly receiveEventPayloadType: number | null;
+  /** What we send, 10 to 60 ms. */
+  readonly ptimeMs: number;
+  /** Ours: `sendonly` means that the peer put us on hold or listens only. */
+  readonly direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+  readonly dtmf: 'event' | 'inband' | 'auto';
+}
+
+export interface LocalMedia {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** How a payment ended for those who get the call next; `sip/` writes it into headers, names in one table. */
+export interface CallResult {
+  readonly result: 'approved' | 'declined' | 'abandoned' | 'failed' | 'unknown' | 'not-identified';
+  readonly paymentId?: PaymentId;
+  readonly amountMinor?: number;
+  readonly currency?: string;
+  readonly brand?: string;
+  readonly last4?: string;
+  readonly gatewayReference?: string;
+  readonly reference?: string;
+  readonly customer?: string;
+  readonly declines?: number;
+  readonly errorCode?: ErrorCode;
+}
+
+export type LegEnd =
+  | { readonly kind: 'bye'; readonly headers: Readonly<Record<string, string>>; readonly identified: boolean | null }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'lost' };
+
+export interface LegListener {
+  ended(end: LegEnd): void;
+  /** A re-INVITE or UPDATE with a new offer: hold, resume, moved media. */
+  mediaChanged(media: NegotiatedMedia): Promise<LocalMedia>;
+  /** A REFER from the peer; `identified` is what its headers say, signed if the profile demands it. */
+  transferRequested(request: {
+    readonly target: string;
+    readonly identified: boolean | null;
+  }): Promise<'accept' | 'refuse'>;
+}
+
+/** One established dialog. */
+export interface SipLeg {
+  readonly legId: LegId;
+  listen(listener: LegListener): void;
+  hangUp(result?: CallResult): Promise<void>;
+  /** REFER; settles with what the NOTIFYs said, or after the profile's limit. */
+  refer(target: string, result: CallResult): Promise<'accepted' | 'completed' | 'failed'>;
+}
+
+export interface IncomingCall {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly profile: string;
+  readonly context: CallContext;
+  /** Caller's number as the profile lets us know it. */
+  readonly from: string;
+  readonly to: string;
+  readonly media: NegotiatedMedia;
+  /** Called when the caller gives up before the answer. */
+  onCancelled(cancelled: () => void): void;
+  ring(): Promise<void>;
+  accept(local: LocalMedia): Promise<SipLeg>;
+  reject(code: ErrorCode): Promise<void>;
+}
+
+export interface DialRequest {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly target: string;
+  readonly from: string;
+  readonly local: LocalMedia;
+  readonly context: CallContext;
+  readonly result?: CallResult;
+  readonly timeoutMs: number;
+}
+
+export interface DialedLeg {
+  readonly leg: SipLeg;
+  readonly media: NegotiatedMedia;
+}
+
+export interface SipPort {
+  /** Throws ServiceError TRANSFER_FAILED where the target did not answer with 2xx. */
+  dial(request: DialRequest): Promise<DialedLeg>;
+}
+
+export interface CallHandler {
+  /** Called once for each call that a profile admitted and whose offer was understood. */
+  callArrived(call: IncomingCall): Promise<void>;
+}
+
+// ---------------------------------------------------------------- media
+
+export interface FieldOrder {
+  readonly field: FieldName;
+  readonly lengthMin: number;
+  readonly lengthMax: number;
+  /** For `pan`: brands the flow allows; candidates are judged among all brands, so that a refused one is named. */
+  readonly brands: readonly string[];
+}
+
+/** What control may know of a field: never a digit but the last four of a finished number. */
+export interface FieldFacts {
+  readonly length: number;
+  /** Names of src/card/brands.json that the digits so far still fit. */
+  readonly brands: readonly string[];
+  readonly luhnOk: boolean;
+  /** The length is complete for a candidate, and its check passes. */
+  readonly complete: boolean;
+  /** No candidate can be longer. */
+  readonly full: boolean;
+  /** For `pan`, once ended; otherwise null. */
+  readonly last4: string | null;
+  /** For `expiry` and `startDate`: is it a month, and is it not past (or future)? Judged natively. */
+  readonly dateValid: boolean | null;
+  /** How many digits the chosen brand's cvc has; null until the number is known. */
+  readonly cvcLength: number | null;
+}
+
+export type KeyKind = 'digit' | 'star' | 'hash';
+
+export type MediaEvent =
+  /** A key in a sensitive field or, with `field` null, outside any (type-ahead, held in the vault). */
+  | {
+      readonly kind: 'fieldKey';
+      readonly key: KeyKind;
+      readonly field: FieldName | null;
+      readonly facts: FieldFacts | null;
+    }
+  /** The field ended by itself: hash, or no candidate can be longer. */
+  | { readonly kind: 'fieldEnded'; readonly field: FieldName; readonly by: 'hash' | 'full'; readonly facts: FieldFacts }
+  /** A key in an open collection; the value may cross. */
+  | { readonly kind: 'openKey'; readonly key: string }
+  | { readonly kind: 'playEnded'; readonly playId: string; readonly reason: 'finished' | 'bargedIn' | 'stopped' }
+  | { readonly kind: 'legSilent'; readonly legId: LegId; readonly silentMs: number }
+  /** The worker died and the leg stands again: vault empty, caller blocked until `setRoutes` opens it. */
+  | { readonly kind: 'legRecreated'; readonly legId: LegId }
+  | { readonly kind: 'legLost'; readonly legId: LegId };
+
+export interface Route {
+  readonly from: LegId;
+  readonly to: LegId;
+  /** `open` passes audio and key events; `blocked` passes neither. No row is `blocked`. */
+  readonly mode: 'open' | 'blocked';
+}
+
+export type ReadBackStyle = 'digits' | 'lastFour' | 'monthYear';
+
+export interface LegStats {
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  readonly packetsLost: number;
+  readonly packetsLate: number;
+  readonly packetsFromElsewhere: number;
+  readonly jitterMs: number;
+  readonly keysByEvent: number;
+  readonly keysInband: number;
+}
+
+/** A request template: `{{pan}}`, `{{expiry|month2}}`, `{{expiry|year2}}`, `{{cvc}}` … are filled natively. */
+export interface EgressRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | Sensitive<string>>>;
+  readonly body: { readonly format: 'json' | 'form' | 'xml'; readonly template: string } | null;
+  readonly timeoutMs: number;
+}
+
+export type EgressAnswer =
+  /** `body` has been scrubbed of every value the vault held. */
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: string;
+    }
+  /** Nothing of the request can have arrived: safe to try again. */
+  | { readonly kind: 'notSent'; readonly reason: string }
+  /** Sent, perhaps in part, and no answer came within the limit. */
+  | { readonly kind: 'noAnswer'; readonly reason: string };
+
+export interface MediaPort {
+  openLeg(order: { callId: CallId; legId: LegId; media: NegotiatedMedia | null }): Promise<LocalMedia>;
+  updateLeg(legId: LegId, media: NegotiatedMedia): Promise<LocalMedia>;
+  closeLeg(legId: LegId): Promise<LegStats>;
+  /** Replaces the whole matrix of a call. */
+  setRoutes(callId: CallId, routes: readonly Route[]): Promise<void>;
+  /** Plays recordings one after the other; `playEnded` follows exactly once. */
+  play(legId: LegId, order: { playId: string; recordings: readonly string[]; bargeIn: boolean }): Promise<void>;
+  stopPlay(legId: LegId): Promise<void>;
+  /** From here to `endPayment` every key of this leg outside an open collection is sensitive. */
+  beginPayment(callId: CallId, paymentId: PaymentId, legId: LegId): Promise<void>;
+  /** Wipes everything; safe to call again. */
+  endPayment(paymentId: PaymentId): Promise<void>;
+  openField(paymentId: PaymentId, order: FieldOrder): Promise<void>;
+  /** Ends the open field from outside (a time limit); its value stays in the vault. */
+  closeField(paymentId: PaymentId): Promise<FieldFacts>;
+  wipeField(paymentId: PaymentId, field: FieldName): Promise<void>;
+  /** Values of these keys may cross to control. Opening wipes type-ahead: it may be card digits. */
+  openKeys(legId: LegId, order: { allowed: string; lengthMax: number }): Promise<void>;
+  closeKeys(legId: LegId): Promise<void>;
+  readBack(
+    paymentId: PaymentId,
+    order: { playId: string; field: FieldName; style: ReadBackStyle; locale: string },
+  ): Promise<void>;
+  /** With a payment the vault fills the template; with null it holds no card field (void, refund, lookup). */
+  send(paymentId: PaymentId | null, request: EgressRequest): Promise<EgressAnswer>;
+  /** Events of one call in order; one listener a call. */
+  listen(callId: CallId, listener: (event: MediaEvent) => void): void;
+}
+
+// ---------------------------------------------------------------- gateway
+
+export type GatewayVerb = 'authorize' | 'capture' | 'purchase' | 'void' | 'refund' | 'lookup';
+
+export interface GatewayOperation {
+  readonly verb: GatewayVerb;
+  /** Ours; the same for every try of the same charge. */
+  readonly idempotencyKey: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly reference: string;
+  readonly description: string;
+  /** Which card fields the vault holds; names only. */
+  readonly fields: readonly FieldName[];
+  /** Theirs, for capture, void, refund and (where known) lookup. */
+  readonly gatewayReference?: string;
+}
+
+export type GatewayOutcome =
+  | { readonly outcome: 'approved'; readonly gatewayReference: string; readonly authorizationCode: string | null }
+  | {
+      readonly outcome: 'declined';
+      readonly reason: DeclineReason;
+      readonly gatewayReference: string | null;
+      readonly text: string;
+    }
+  /** lookup only: the gateway has never heard of this key, so nothing was charged. */
+  | { readonly outcome: 'notFound' }
+  | { readonly outcome: 'unknown'; readonly reason: string };
+
+export type DeclineReason =
+  | 'do-not-honor'
+  | 'insufficient-funds'
+  | 'expired-card'
+  | 'incorrect-cvc'
+  | 'lost-or-stolen'
+  | 'not-supported'
+  | 'invalid-card'
+  | 'other';
+
+export interface GatewayCapabilities {
+  readonly verbs: readonly GatewayVerb[];
+  /** How an unknown outcome is settled. */
+  readonly unknownOutcome: 'lookup' | 'replay';
+}
+
+/** Pure mapping between our words and one gateway's; it neither sends nor waits. */
+export interface GatewayAdapter {
+  readonly name: string;
+  readonly capabilities: GatewayCapabilities;
+  request(operation: GatewayOperation): EgressRequest;
+  /** Throws ServiceError GATEWAY_UNREACHABLE for `notSent`: nothing can have been charged. */
+  outcome(operation: GatewayOperation, answer: EgressAnswer): GatewayOutcome;
+}
+
+// ---------------------------------------------------------------- records
+
+export type SegmentKind = 'ivr' | 'identification' | 'secure-payment' | 'queue';
+
+export interface ConversationRow {
+  readonly callId: CallId;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly profile: string;
+  readonly from: string;
+  readonly to: string;
+  readonly customer: string | null;
+  readonly reference: string | null;
+  readonly endedBy: string | null;
+}
+
+export interface SegmentRow {
+  readonly segmentId: string;
+  readonly callId: CallId;
+  readonly kind: SegmentKind;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly outcome: string | null;
+}
+
+export interface PaymentRow {
+  readonly paymentId: PaymentId;
+  readonly callId: CallId;
+  readonly flow: string;
+  /** The machine's state name. */
+  readonly state: string;
+  readonly result: CallResult['result'] | null;
+  readonly amountMinor: number | null;
+  readonly currency: string;
+  readonly reference: string | null;
+  readonly brand: string | null;
+  readonly last4: string | null;
+  readonly declines: number;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** What a person must look at, or null. */
+  readonly attention: string | null;
+}
+
+export interface AttemptRow {
+  readonly attemptId: string;
+  readonly paymentId: PaymentId;
+  readonly idempotencyKey: string;
+  readonly verb: GatewayVerb;
+  readonly gateway: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly state: 'asking' | 'approved' | 'declined' | 'notSent' | 'unknown' | 'voided';
+  readonly gatewayReference: string | null;
+  readonly authorizationCode: string | null;
+  readonly declineReason: DeclineReason | null;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+}
+
+/** Ordered within a call: `sequence` counts from 1. `detail` holds identifiers, numbers and names only. */
+export interface EventRow {
+  readonly callId: CallId;
+  readonly paymentId: PaymentId | null;
+  readonly sequence: number;
+  readonly at: number;
+  readonly kind: string;
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Every write is durable when its promise settles: the journal a crash is resolved from. */
+export interface StorePort {
+  saveConversation(row: ConversationRow): Promise<void>;
+  saveSegment(row: SegmentRow): Promise<void>;
+  savePayment(row: PaymentRow): Promise<void>;
+  saveAttempt(row: AttemptRow): Promise<void>;
+  appendEvent(row: EventRow): Promise<void>;
+  /** Attempts left `asking` or `unknown` by an earlier run. */
+  openAttempts(): Promise<readonly AttemptRow[]>;
+}
+
+// ---------------------------------------------------------------- the rest
+
+export interface DataDipPort {
+  /** Throws ServiceError DATA_DIP_FAILED. */
+  fetchAmount(request: { url: string; timeoutMs: number; customer: string | null; reference: string | null }): Promise<{
+    amountMinor: number;
+    currency: string | null;
+  }>;
+}
+
+/** Names of recordings that exist, so that a missing one is named at start. */
+export interface RecordingsPort {
+  has(locale: string, name: string): boolean;
+}
