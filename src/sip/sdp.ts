@@ -1,0 +1,155 @@
+import { isIP } from 'node:net';
+import sdpTransform from 'sdp-transform';
+import { SDP_BYTES_MAX, SDP_FORMATS_PER_LINE_MAX, SDP_MEDIA_LINES_MAX } from './limits.ts';
+
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+export interface SdpFormat {
+  readonly payloadType: number;
+  /** Encoding name in capitals: `PCMU`, `TELEPHONE-EVENT`. */
+  readonly encoding: string;
+  readonly clockRate: number;
+}
+
+/** One m-line with its attributes, session-level ones included where it has none of its own. */
+export interface SdpMedia {
+  readonly kind: string;
+  readonly port: number;
+  readonly protocol: string;
+  /** As written; for RTP these are payload types. */
+  readonly formats: readonly string[];
+  /** Formats in the order of the m-line whose encoding is known, by rtpmap or RFC 3551 table 4. */
+  readonly encodings: readonly SdpFormat[];
+  /** An IP address, or the host name that stands in its place, or null where there is no connection line. */
+  readonly address: string | null;
+  readonly direction: Direction;
+  readonly ptimeMs: number | null;
+  readonly maxptimeMs: number | null;
+  /** From `a=rtcp` (RFC 3605); null where the default, port + 1, holds. */
+  readonly rtcpPort: number | null;
+}
+
+export interface SessionDescription {
+  /** Session id and version of the origin line as one string, to tell a refresh from a change; null without one. */
+  readonly originKey: string | null;
+  readonly media: readonly SdpMedia[];
+}
+
+export type SdpFault = 'empty' | 'too long' | 'not SDP' | 'bad m-line' | 'too many m-lines' | 'too many formats';
+
+export type ParsedSdp =
+  | { readonly ok: true; readonly description: SessionDescription }
+  | { readonly ok: false; readonly fault: SdpFault };
+
+/** RFC 3551 §6 table 4: the static payload types that a peer may leave without an rtpmap and that we know. */
+const STATIC_ENCODINGS: ReadonlyMap<number, string> = new Map([
+  [0, 'PCMU'],
+  [3, 'GSM'],
+  [4, 'G723'],
+  [8, 'PCMA'],
+  [9, 'G722'],
+  [18, 'G729'],
+]);
+
+/** `m=<kind> <port>[/<count>] <protocol> <format> …`, RFC 4566 §5.14; some send a blank at the end. */
+const M_LINE = /^([!-~]+) (\d{1,5})(?:\/\d{1,5})? ([!-~]+)((?: +[!-~]+)*) *$/;
+
+/**
+ * Reads a session description. Never throws; a description is either understood whole as far as we need it, or
+ * named as a fault. sdp-transform passes over what it does not know, so m-lines are read here, strictly.
+ */
+export function parseSdp(text: string): ParsedSdp {
+  if (text.trim() === '') return { ok: false, fault: 'empty' };
+  if (Buffer.byteLength(text) > SDP_BYTES_MAX) return { ok: false, fault: 'too long' };
+  if (!/^v=0\s*$/m.test(text)) return { ok: false, fault: 'not SDP' };
+
+  const mLines = text
+    .split(/\r\n|\r|\n/)
+    .filter((line) => line.startsWith('m='))
+    .map((line) => line.slice(2));
+  if (mLines.length > SDP_MEDIA_LINES_MAX) return { ok: false, fault: 'too many m-lines' };
+
+  const loose = sdpTransform.parse(text);
+  // The parser's idea of an m-line and ours must be the same, or attributes would land on the wrong stream.
+  if (loose.media.length !== mLines.length) return { ok: false, fault: 'bad m-line' };
+
+  const media: SdpMedia[] = [];
+  for (const [index, line] of mLines.entries()) {
+    const match = M_LINE.exec(line);
+    if (match === null) return { ok: false, fault: 'bad m-line' };
+    const port = Number(match[2]);
+    const formats = (match[4] ?? '').split(' ').filter((format) => format !== '');
+    if (port > 65_535 || formats.length === 0) return { ok: false, fault: 'bad m-line' };
+    if (formats.length > SDP_FORMATS_PER_LINE_MAX) return { ok: false, fault: 'too many formats' };
+
+    const own = loose.media[index] ?? {};
+    const address = own.connection?.ip ?? loose.connection?.ip;
+    media.push({
+      kind: match[1] ?? '',
+      port,
+      protocol: match[3] ?? '',
+      formats,
+      encodings: encodingsOf(formats, own.rtp ?? []),
+      address: address === undefined ? null : String(address),
+      direction: asDirection(own.direction ?? loose.direction),
+      ptimeMs: asMilliseconds(own.ptime ?? loose.ptime),
+      maxptimeMs: asMilliseconds(own.maxptime ?? loose.maxptime),
+      rtcpPort: asPort(own.rtcp?.port),
+    });
+  }
+  const origin = loose.origin;
+  const originKey = origin === undefined ? null : `${origin.sessionId ?? ''} ${origin.sessionVersion ?? ''}`;
+  return { ok: true, description: { originKey, media } };
+}
+
+function encodingsOf(
+  formats: readonly string[],
+  rtpmaps: readonly { payload?: number | string; codec?: string | number; rate?: number | string }[],
+): SdpFormat[] {
+  const encodings: SdpFormat[] = [];
+  for (const format of formats) {
+    if (!/^\d{1,3}$/.test(format)) continue;
+    const payloadType = Number(format);
+    if (payloadType > 127) continue;
+    const rtpmap = rtpmaps.find((candidate) => String(candidate.payload) === format);
+    if (rtpmap !== undefined) {
+      const clockRate = Number(rtpmap.rate);
+      if (!Number.isInteger(clockRate) || clockRate <= 0) continue;
+      encodings.push({ payloadType, encoding: String(rtpmap.codec ?? '').toUpperCase(), clockRate });
+      continue;
+    }
+    const encoding = STATIC_ENCODINGS.get(payloadType);
+    if (encoding !== undefined) encodings.push({ payloadType, encoding, clockRate: 8000 });
+  }
+  return encodings;
+}
+
+/** RFC 4566 §6: sendrecv is assumed where nothing is said. */
+function asDirection(value: string | undefined): Direction {
+  return value === 'sendonly' || value === 'recvonly' || value === 'inactive' ? value : 'sendrecv';
+}
+
+function asMilliseconds(value: number | string | undefined): number | null {
+  const ms = Number(value);
+  return value !== undefined && Number.isFinite(ms) && ms > 0 ? Math.floor(ms) : null;
+}
+
+function asPort(value: number | string | undefined): number | null {
+  const port = Number(value);
+  return value !== undefined && Number.isInteger(port) && port > 0 && port <= 65_535 ? port : null;
+}
+
+/** The unspecified address: a stream put on hold in the manner of RFC 2543 (RFC 3264 §8.4). */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || (isIP(address) === 6 && /^[0:]+$/.test(address));
+}
+
+/** An address that a unicast stream can be sent to. */
+export function isUnicast(address: string): boolean {
+  const family = isIP(address);
+  if (family === 4) {
+    const first = Number(address.split('.')[0]);
+    return first > 0 && first < 224;
+  }
+  return family === 6 && !/^ff/i.test(address) && !isUnspecified(address) && !address.includes('%');
+}
