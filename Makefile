@@ -27,7 +27,7 @@ test-unit: build
 	vitest run --project unit
 
 test-native:
-	cmake -S native -B $(BUILD)/native-asan -DHUSHTONE_ADDON=OFF -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	cmake -S native -B $(BUILD)/native-asan -DCMAKE_CXX_COMPILER_LAUNCHER=$(shell command -v ccache) -DHUSHTONE_ADDON=OFF -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug >/dev/null
 	cmake --build $(BUILD)/native-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)/native-asan --output-on-failure
 
