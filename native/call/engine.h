@@ -13,6 +13,8 @@
 #include <span>
 #include <string>
 
+#include "audio/player.h"
+#include "leg/dtmf_merger.h"
 #include "vault/vault.h"
 
 namespace hushtone {
@@ -21,13 +23,12 @@ constexpr size_t kLegsMax = 4096;
 constexpr size_t kCallsMax = 2048;
 constexpr size_t kLegsPerCallMax = 8;
 constexpr size_t kRecordingsMax = 8192;
-constexpr size_t kPlayListMax = 64;       // Recordings in one play order.
 constexpr uint32_t kTickMs = 20;
 
 using LegHandle = uint32_t;               // index | generation << 16; 0 is none.
 
 enum class Codec : uint8_t { kPcmu = 0, kPcma = 8 };
-enum class DtmfMode : uint8_t { kAuto = 0, kEvent = 1, kInband = 2 };
+
 
 struct MediaConfig {
   std::string remote_address;             // Empty: not known yet; nothing is sent, the source is learned.
@@ -48,7 +49,7 @@ struct LegOpen {
   std::string local_address;
   uint16_t local_port = 0;                // 0: the next free even port of the range.
   MediaConfig media;
-  bool blocked = false;                   // A leg re-created in a capture: heard by nobody until Unblock.
+  bool blocked = false;                   // Said for the record: a leg is heard by nobody until SetRoutes.
 };
 
 enum class EngineFault : uint8_t { kNone = 0, kNoPort, kNoLeg, kNoCall, kNoPayment, kVaultFull, kRingFull, kLimit, kBadArgument };
@@ -63,8 +64,7 @@ enum class EventKind : uint16_t {
   kPlayEnded = 6,     // request = play id, code: 0 finished, 1 barged in, 2 stopped.
   kLegSilent = 7,     // value_ms without a packet from the peer.
   kSourceLearned = 8,
-  kLegStats = 9,      // Answer to CloseLeg/GetStats: followed by a LegStats in the next records' place (see size).
-  kRelayedKey = 10,   // A key passed on to another leg outside a payment; counted, no value.
+  kRelayedKey = 9,    // A key passed on to another leg outside a payment; counted, no value.
 };
 
 struct EngineEvent {
@@ -100,7 +100,7 @@ class Engine {
   static std::unique_ptr<Engine> Create(const EngineLimits& limits, std::unique_ptr<Vault> vault, std::string* error);
   virtual ~Engine() = default;
 
-  // Called on the media thread when the event ring goes from empty to not empty.
+  // Called on a thread of its own, never the media thread's, after events were put into the ring.
   virtual void SetWake(std::function<void()> wake) = 0;
 
   // 8 kHz, 16 bit, mono. Recordings are never freed while the engine lives: an index is valid for good.
@@ -134,7 +134,9 @@ class Engine {
 
   // Copies whole events into `out`, oldest first; returns how many. `lost` counts events that a full ring dropped.
   virtual size_t Drain(std::span<EngineEvent> out, uint64_t* lost) = 0;
-  virtual EngineFault ReadStats(LegHandle leg, LegStats* out) = 0;      // Control thread; seqlock or atomics.
+  // Also for a leg that was closed, until its place is taken again.
+  virtual EngineFault ReadStats(LegHandle leg, LegStats* out) = 0;
+  virtual EngineFault SetToday(uint16_t year, uint8_t month) = 0;
 
   // Stops the media thread, closes sockets, wipes the vault. Called by the destructor too; the second call does nothing.
   virtual void Close() = 0;

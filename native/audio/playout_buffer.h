@@ -1,0 +1,71 @@
+// The jitter buffer: G.711 codes laid down by RTP timestamp, taken out 20 ms at a time by our own clock.
+//
+// A ring of codes indexed by timestamp needs no list of packets: reordered packets fall into place, repeated ones write
+// the same codes again, a lost one leaves its milliseconds unwritten, and any packet time fits.
+//
+//   event                                             effect
+//   ------------------------------------------------  ------------------------------------------------------
+//   first packet                                      playing starts `target` later
+//   packet before the playing point                   late, counted; kLateToGrow of them: target grows by 20 ms
+//   packet far ahead or far behind, or new SSRC       the buffer starts again with it
+//   more than target + kSlackMs waiting for 2 s       20 ms are skipped (the peer's clock is faster)
+//   nothing written at the playing point              the last 20 ms again, fading, then silence (concealed)
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "audio/g711.h"
+
+namespace hushtone {
+
+constexpr size_t kFrameSamples = 160;
+
+class PlayoutBuffer {
+ public:
+  struct Counters {
+    uint64_t late = 0;
+    uint64_t concealed_frames = 0;   // Frames with at least one concealed millisecond, while the peer was sending.
+    uint64_t restarts = 0;
+  };
+
+  explicit PlayoutBuffer(uint32_t delay_ms_max = 200);
+
+  // `codes` at most kRingCodes / 2.
+  void Put(uint32_t timestamp, std::span<const uint8_t> codes, Law law);
+  // 20 ms of samples. False while nothing plays: `out` is silence.
+  bool Take(int16_t* out);
+  void Restart();
+  // Overwrites what was heard; the codes of in-band keys are digits too.
+  void Wipe();
+
+  uint32_t delay_ms() const { return target_codes_ / 8; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  static constexpr uint32_t kRingCodes = 4096;      // 512 ms.
+  static constexpr uint32_t kGranule = 8;           // 1 ms: what is known to be written or not.
+  static constexpr uint32_t kGranules = kRingCodes / kGranule;
+
+  bool IsWritten(uint32_t timestamp) const;
+  void SetWritten(uint32_t timestamp, bool written);
+  void Start(uint32_t timestamp);
+
+  std::array<uint8_t, kRingCodes> codes_{};
+  std::array<uint64_t, kGranules / 64> written_{};
+  std::array<int16_t, kFrameSamples> last_{};       // For concealment.
+  bool playing_ = false;
+  Law law_ = Law::kMu;
+  uint32_t play_at_ = 0;                            // Timestamp of the next sample to play.
+  uint32_t newest_ = 0;                             // Timestamp behind the newest sample.
+  uint32_t target_codes_;
+  uint32_t delay_codes_max_;
+  uint32_t late_in_a_row_ = 0;
+  uint32_t deep_frames_ = 0;                        // Frames in a row with more waiting than needed.
+  uint32_t empty_frames_ = 0;                       // Frames in a row that were concealed.
+  Counters counters_;
+};
+
+}  // namespace hushtone

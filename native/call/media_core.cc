@@ -1,0 +1,424 @@
+#include "call/media_core.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace hushtone {
+namespace {
+
+void WipeBytes(std::span<uint8_t> bytes) {
+  std::fill(bytes.begin(), bytes.end(), uint8_t{0});
+  asm volatile("" : : "r"(bytes.data()) : "memory");
+}
+
+}  // namespace
+
+int32_t RecordingTable::Add(std::unique_ptr<int16_t[]> samples, size_t count) {
+  const int32_t index = count_.load(std::memory_order_relaxed);
+  if (index >= static_cast<int32_t>(kRecordingsMax)) return -1;
+  const auto at = static_cast<size_t>(index);
+  items_[at] = Recording(samples.get(), count);
+  owned_[at] = std::move(samples);
+  count_.store(index + 1, std::memory_order_release);
+  return index;
+}
+
+Recording RecordingTable::At(int32_t index) const {
+  if (index < 0 || index >= count_.load(std::memory_order_acquire)) return Recording{};
+  return items_[static_cast<size_t>(index)];
+}
+
+MediaCore::MediaCore(const EngineLimits& limits, std::unique_ptr<Vault> vault, const RecordingTable& recordings,
+                     SpscRing<EngineEvent>& events)
+    : limits_(limits), vault_(std::move(vault)), recordings_(recordings), events_(events),
+      legs_(std::make_unique<LegSlot[]>(kLegsMax)), calls_(std::make_unique<Call[]>(kCallsMax)) {}
+
+MediaCore::~MediaCore() = default;
+
+void MediaCore::Emit(EventKind kind, const LegSlot* slot, uint8_t code, uint32_t request, uint8_t field,
+                     const FieldFacts* facts, uint32_t value_ms) {
+  EngineEvent event;
+  event.kind = static_cast<uint16_t>(kind);
+  event.code = code;
+  event.field = field;
+  event.leg = slot != nullptr ? slot->handle : 0;
+  event.request = request;
+  event.value_ms = value_ms;
+  if (facts != nullptr) event.facts = *facts;
+  if (!events_.Push(event)) events_lost_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// ------------------------------------------------------------------------------------------------- commands
+
+void MediaCore::Execute(Command& command, PacketSink& sink) {
+  LegSlot* slot = Find(command);
+  const LegHandle handle = command.handle;
+  EngineFault fault = EngineFault::kNoLeg;
+  const bool needs_leg = command.kind != Command::Kind::kOpenLeg && command.kind != Command::Kind::kSetRoutes &&
+                         command.kind != Command::Kind::kSetVoice && command.kind != Command::Kind::kSetToday;
+  if (!needs_leg || slot != nullptr) {
+    fault = Do(command, slot, sink);
+  } else if (command.kind == Command::Kind::kCopyFields) {
+    command.done(command.job, false);
+  }
+  if (command.request == 0) return;
+  if (command.kind == Command::Kind::kCloseField && fault == EngineFault::kNone) return;  // Answered with the facts.
+  EngineEvent answer;
+  answer.kind = static_cast<uint16_t>(EventKind::kAnswer);
+  answer.code = static_cast<uint8_t>(fault);
+  answer.leg = handle;
+  answer.request = command.request;
+  if (!events_.Push(answer)) events_lost_.fetch_add(1, std::memory_order_relaxed);
+}
+
+MediaCore::LegSlot* MediaCore::Find(const Command& command) {
+  if (command.leg >= kLegsMax) return nullptr;
+  LegSlot& slot = legs_[command.leg];
+  return slot.leg != nullptr && slot.handle == command.handle ? &slot : nullptr;
+}
+
+EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
+  switch (command.kind) {
+    case Command::Kind::kOpenLeg:
+      return OpenLeg(command);
+    case Command::Kind::kUpdateLeg: {
+      slot->leg->SetMedia(command.media);
+      const bool is_odd = command.media.ptime_ms != kTickMs;
+      if (is_odd != slot->has_odd_ptime) odd_legs_ += is_odd ? 1 : size_t(-1);
+      slot->has_odd_ptime = is_odd;
+      return EngineFault::kNone;
+    }
+    case Command::Kind::kCloseLeg:
+      CloseLeg(command.leg, sink);
+      return EngineFault::kNone;
+    case Command::Kind::kSetRoutes:
+      return SetRoutes(command);
+    case Command::Kind::kPlay:
+      return Play(command, *slot);
+    case Command::Kind::kStopPlay:
+      StopPlaying(*slot, 2);
+      return EngineFault::kNone;
+    case Command::Kind::kBeginPayment:
+      if (slot->payment != 0) return EngineFault::kBadArgument;
+      slot->payment = vault_->Begin();
+      return slot->payment == 0 ? EngineFault::kVaultFull : EngineFault::kNone;
+    case Command::Kind::kEndPayment:
+      if (slot->payment == 0) return EngineFault::kNone;
+      vault_->End(slot->payment);
+      slot->payment = 0;
+      slot->keys_open = false;
+      slot->leg->Wipe();
+      return EngineFault::kNone;
+    case Command::Kind::kOpenField:
+      return OpenField(command, *slot);
+    case Command::Kind::kCloseField: {
+      if (slot->payment == 0) return EngineFault::kNoPayment;
+      const FieldFacts facts = vault_->CloseField(slot->payment);
+      Emit(EventKind::kFieldClosed, slot, 0, command.request, 0, &facts);
+      return EngineFault::kNone;
+    }
+    case Command::Kind::kWipeField:
+      if (slot->payment == 0) return EngineFault::kNoPayment;
+      vault_->WipeField(slot->payment, command.field);
+      return EngineFault::kNone;
+    case Command::Kind::kOpenKeys:
+      // What waits may be card digits keyed too soon: it must not become an answer that control reads.
+      if (slot->payment != 0) vault_->WipeTypeAhead(slot->payment);
+      slot->keys_open = true;
+      slot->keys_allowed = command.allowed_events;
+      slot->keys_left = command.length_max;
+      return EngineFault::kNone;
+    case Command::Kind::kCloseKeys:
+      slot->keys_open = false;
+      return EngineFault::kNone;
+    case Command::Kind::kReadBack:
+      return ReadBack(command, *slot);
+    case Command::Kind::kCopyFields: {
+      const bool found = slot->payment != 0 && vault_->CopyFields(slot->payment, command.fields);
+      command.done(command.job, found);
+      return EngineFault::kNone;
+    }
+    case Command::Kind::kSetVoice:
+      if (command.locale >= kLocalesMax) return EngineFault::kLimit;
+      voices_[command.locale] = *command.voice;
+      has_voice_[command.locale] = true;
+      return EngineFault::kNone;
+    case Command::Kind::kSetToday:
+      vault_->SetToday(command.year, command.month);
+      return EngineFault::kNone;
+  }
+  return EngineFault::kBadArgument;
+}
+
+EngineFault MediaCore::OpenLeg(const Command& command) {
+  Call& call = calls_[command.call];
+  if (call.count >= kLegsPerCallMax) return EngineFault::kLimit;   // The control thread counts too; not reached.
+  LegSlot& slot = legs_[command.leg];
+  slot = LegSlot{};
+  slot.leg = command.opened;
+  slot.handle = command.handle;
+  slot.call = command.call;
+  slot.place = call.count;
+  slot.has_odd_ptime = command.media.ptime_ms != kTickMs;
+  if (slot.has_odd_ptime) ++odd_legs_;
+  call.legs[call.count++] = command.leg;
+  calls_used_ = std::max<size_t>(calls_used_, size_t{command.call} + 1);
+  legs_used_ = std::max<size_t>(legs_used_, size_t{command.leg} + 1);
+  return EngineFault::kNone;
+}
+
+void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
+  LegSlot& slot = legs_[index];
+  StopPlaying(slot, 2);
+  if (slot.payment != 0) vault_->End(slot.payment);
+  uint8_t bye[kRtcpBytesMax];
+  if (slot.leg->destination().IsKnown()) {
+    Endpoint to = slot.leg->destination();
+    ++to.port;
+    sink.SendRtcp(index, std::span(bye, slot.leg->Bye(bye)), to);
+  }
+  slot.leg->Wipe();
+  slot.player.Forget();
+  if (slot.has_odd_ptime) --odd_legs_;
+
+  // The last leg of the call takes the place of the one that leaves, in the matrix too.
+  Call& call = calls_[slot.call];
+  const uint8_t gone = slot.place;
+  const auto last = static_cast<uint8_t>(call.count - 1);
+  const auto moved = [gone, last](uint8_t mask) {
+    const bool hears_last = (mask >> last & 1) != 0;
+    auto rest = static_cast<uint8_t>(mask & ~(1U << last) & ~(1U << gone));
+    if (hears_last && gone != last) rest = static_cast<uint8_t>(rest | 1U << gone);
+    return rest;
+  };
+  call.legs[gone] = call.legs[last];
+  call.hears[gone] = call.hears[last];
+  legs_[call.legs[gone]].place = gone;
+  call.hears[last] = 0;
+  call.count = last;
+  for (uint8_t i = 0; i < call.count; ++i) call.hears[i] = moved(call.hears[i]);
+
+  slot = LegSlot{};
+  sink.Closed(index);
+}
+
+EngineFault MediaCore::SetRoutes(const Command& command) {
+  Call& call = calls_[command.call];
+  call.hears.fill(0);
+  for (uint8_t i = 0; i < command.count; ++i) {
+    const LegSlot& from = legs_[command.routes[i].from];
+    const LegSlot& to = legs_[command.routes[i].to];
+    if (from.leg == nullptr || to.leg == nullptr || from.call != command.call || to.call != command.call) continue;
+    call.hears[to.place] = static_cast<uint8_t>(call.hears[to.place] | 1U << from.place);
+  }
+  return EngineFault::kNone;
+}
+
+EngineFault MediaCore::Play(const Command& command, LegSlot& slot) {
+  std::array<Recording, kPlayListMax> list;
+  for (uint8_t i = 0; i < command.count; ++i) list[i] = recordings_.At(command.recordings[i]);
+  StartPlaying(slot, command.request, std::span(list.data(), command.count), command.flag);
+  return EngineFault::kNone;
+}
+
+void MediaCore::StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in) {
+  StopPlaying(slot, 2);
+  slot.player.Start(list);
+  slot.is_playing = true;
+  slot.play_request = request;
+  slot.barge_in = barge_in;
+}
+
+// `code`: 1 a key, 2 an order.
+void MediaCore::StopPlaying(LegSlot& slot, uint8_t code) {
+  if (!slot.is_playing) return;
+  slot.player.FadeOut();
+  slot.is_playing = false;
+  Emit(EventKind::kPlayEnded, &slot, code, slot.play_request);
+}
+
+EngineFault MediaCore::OpenField(const Command& command, LegSlot& slot) {
+  if (slot.payment == 0) return EngineFault::kNoPayment;
+  slot.keys_open = false;
+  if (!vault_->OpenField(slot.payment, command.order)) return EngineFault::kBadArgument;
+  // Keys that waited come in one by one, as if they were pressed now; what is left after the end waits on.
+  KeyResult result;
+  for (size_t i = 0; i < kTypeAheadMax && vault_->NextTypeAhead(slot.payment, &result); ++i) {
+    EmitKey(slot, result);
+    if (slot.barge_in) StopPlaying(slot, 1);
+    if (result.end != FieldEnd::kOpen) break;
+  }
+  return EngineFault::kNone;
+}
+
+// The digits are on this stack, in the play list as recordings, and nowhere else; both are wiped.
+EngineFault MediaCore::ReadBack(const Command& command, LegSlot& slot) {
+  if (slot.payment == 0) return EngineFault::kNoPayment;
+  if (command.locale >= kLocalesMax || !has_voice_[command.locale]) return EngineFault::kBadArgument;
+  const Engine::ReadBackVoice& voice = voices_[command.locale];
+  uint8_t digits[kFieldDigitsMax];
+  const size_t count = vault_->DigitsForReadBack(slot.payment, command.field, digits, sizeof digits);
+  std::array<Recording, kPlayListMax> list;
+  size_t used = 0;
+  const auto say = [&](int32_t index) {
+    if (used < list.size()) list[used++] = recordings_.At(index);
+  };
+  if (command.style == ReadBackStyle::kMonthYear && count == 4) {
+    const size_t month = size_t{10} * digits[0] + digits[1];
+    if (month >= 1 && month <= 12) say(voice.months[month - 1]);
+    say(voice.years[20]);
+    say(voice.years[size_t{10} * digits[2] + digits[3]]);
+  } else {
+    const size_t first = command.style == ReadBackStyle::kLastFour && count > 4 ? count - 4 : 0;
+    for (size_t i = first; i < count; ++i) {
+      if (i > first && (i - first) % 4 == 0) say(voice.pause);
+      say(voice.digits[digits[i] % 10]);
+    }
+  }
+  WipeBytes(digits);
+  StartPlaying(slot, command.request, std::span(list.data(), used), true);
+  list.fill(Recording{});
+  asm volatile("" : : "r"(list.data()) : "memory");
+  return count == 0 ? EngineFault::kBadArgument : EngineFault::kNone;
+}
+
+// ----------------------------------------------------------------------------------------------------- keys
+
+void MediaCore::EmitKey(const LegSlot& slot, const KeyResult& result) {
+  const auto field = static_cast<uint8_t>(result.field);
+  Emit(EventKind::kFieldKey, &slot, static_cast<uint8_t>(result.key), 0, field, &result.facts);
+  if (result.end == FieldEnd::kOpen) return;
+  Emit(EventKind::kFieldEnded, &slot, static_cast<uint8_t>(result.end), 0, field, &result.facts);
+}
+
+void MediaCore::HandleKey(LegSlot& slot, const KeyHeard& key) {
+  if (!key.begins) {
+    if (slot.payment == 0 && !slot.keys_open) RelayKey(slot, key);
+    return;
+  }
+  if (slot.barge_in) StopPlaying(slot, 1);
+  if (slot.keys_open) {
+    if ((slot.keys_allowed >> key.event & 1) == 0) return;
+    Emit(EventKind::kOpenKey, &slot, key.event, 0);
+    if (--slot.keys_left == 0) slot.keys_open = false;
+    return;
+  }
+  if (slot.payment != 0) {
+    KeyResult result;
+    if (vault_->OnKey(slot.payment, key.event, &result)) EmitKey(slot, result);
+    return;
+  }
+  RelayKey(slot, key);
+}
+
+// Outside a payment a key goes to whoever hears this leg: an IVR behind us wants it. A tone passes in the audio itself.
+void MediaCore::RelayKey(const LegSlot& slot, const KeyHeard& key) {
+  if (!key.by_event) return;
+  Call& call = calls_[slot.call];
+  for (uint8_t i = 0; i < call.count; ++i) {
+    if ((call.hears[i] >> slot.place & 1) == 0) continue;
+    const LegSlot& to = legs_[call.legs[i]];
+    if (!to.leg->CanSendKeys()) continue;
+    if (key.begins) {
+      to.leg->BeginKey(key.event);
+      Emit(EventKind::kRelayedKey, &slot, 0, 0);
+    } else {
+      to.leg->EndKey();
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------------- packets
+
+void MediaCore::OnRtp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+  LegSlot& slot = legs_[index];
+  if (slot.leg == nullptr) return;
+  const auto key = slot.leg->OnRtp(bytes, from, now_us);
+  slot.is_silent = false;
+  if (key) {
+    HandleKey(slot, *key);
+    WipeBytes(bytes);
+  }
+}
+
+void MediaCore::OnRtcp(uint16_t index, std::span<const uint8_t> bytes, uint64_t now_us) {
+  if (legs_[index].leg != nullptr) legs_[index].leg->OnRtcp(bytes, now_us);
+}
+
+void MediaCore::Tick(uint64_t tick, uint64_t now_us, PacketSink& sink) {
+  for (size_t i = tick % kSlots; i < calls_used_; i += kSlots) {
+    if (calls_[i].count > 0) ProcessCall(calls_[i], now_us, sink);
+  }
+  if (odd_legs_ == 0) return;
+  for (size_t i = 0; i < legs_used_; ++i) {
+    if (legs_[i].leg != nullptr && legs_[i].has_odd_ptime) SendDue(static_cast<uint16_t>(i), now_us, sink);
+  }
+}
+
+void MediaCore::SendDue(uint16_t index, uint64_t now_us, PacketSink& sink) {
+  Leg& leg = *legs_[index].leg;
+  uint8_t packet[kRtpPacketBytesMax];
+  constexpr size_t kPacketsPerTurnMax = 4;
+  for (size_t i = 0; i < kPacketsPerTurnMax; ++i) {
+    const size_t length = leg.NextPacket(now_us / 1000, packet);
+    if (length == 0) return;
+    sink.SendRtp(index, std::span(packet, length), leg.destination());
+  }
+}
+
+void MediaCore::ProcessCall(Call& call, uint64_t now_us, PacketSink& sink) {
+  const uint64_t now_ms = now_us / 1000;
+  std::array<const int16_t*, kLegsPerCallMax> said{};
+  for (uint8_t i = 0; i < call.count; ++i) {
+    LegSlot& slot = legs_[call.legs[i]];
+    KeyHeard keys[2];
+    size_t key_count = 0;
+    said[i] = slot.leg->Listen(now_ms, keys, &key_count);
+    for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
+  }
+  for (uint8_t i = 0; i < call.count; ++i) {
+    LegSlot& slot = legs_[call.legs[i]];
+    std::array<int32_t, kFrameSamples> sum{};
+    const bool was_playing = slot.player.MixInto(sum.data());
+    if (was_playing && slot.is_playing && !slot.player.IsPlaying()) {
+      slot.is_playing = false;
+      Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
+    } else if (!was_playing && slot.is_playing) {
+      slot.is_playing = false;   // A list of nothing.
+      Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
+    }
+    for (uint8_t from = 0; from < call.count; ++from) {
+      if ((call.hears[i] >> from & 1) == 0) continue;
+      // Whatever the matrix says: from the beginning of a payment to its end nobody hears the payer.
+      if (legs_[call.legs[from]].payment != 0) continue;
+      for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += said[from][n];
+    }
+    std::array<int16_t, kFrameSamples> frame;
+    for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));
+    slot.leg->Speak(frame.data(), now_ms);
+    SendDue(call.legs[i], now_us, sink);
+
+    uint8_t report[kRtcpBytesMax];
+    const size_t length = slot.leg->NextReport(now_us, report);
+    if (length > 0) {
+      Endpoint to = slot.leg->destination();
+      ++to.port;   // RFC 3550 §11: RTCP on the next port.
+      sink.SendRtcp(call.legs[i], std::span(report, length), to);
+    }
+
+    if (slot.since_ms == 0) slot.since_ms = now_ms;
+    const uint64_t heard_ms = std::max(slot.leg->last_packet_ms(), slot.since_ms);
+    if (!slot.is_silent && slot.leg->media().receive && now_ms - heard_ms > limits_.silence_event_ms) {
+      slot.is_silent = true;
+      Emit(EventKind::kLegSilent, &slot, 0, 0, 0, nullptr, static_cast<uint32_t>(now_ms - heard_ms));
+    }
+  }
+}
+
+void MediaCore::CloseAll(PacketSink& sink) {
+  for (size_t i = 0; i < legs_used_; ++i) {
+    if (legs_[i].leg != nullptr) CloseLeg(static_cast<uint16_t>(i), sink);
+  }
+}
+
+}  // namespace hushtone

@@ -1,0 +1,148 @@
+// All calls of one worker, without threads, sockets or a clock: packets, commands and time go in, packets and events
+// come out. The media thread is its only caller. Nothing here allocates, locks or logs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "audio/player.h"
+#include "base/spsc_ring.h"
+#include "call/engine.h"
+#include "leg/leg.h"
+
+namespace hushtone {
+
+constexpr uint16_t kNoIndex = 0xffff;
+constexpr size_t kSlots = 4;                     // Calls take turns in the 20 ms: one slot each 5 ms.
+constexpr uint64_t kSlotMs = kTickMs / kSlots;
+
+// Where the core puts packets. `out` is gone after the call.
+class PacketSink {
+ public:
+  virtual ~PacketSink() = default;
+  virtual void SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) = 0;
+  virtual void SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) = 0;
+  // The leg is the control thread's again.
+  virtual void Closed(uint16_t leg) = 0;
+};
+
+// Recordings, appended by the control thread and read by the media thread; an index below `count` is there for good.
+class RecordingTable {
+ public:
+  RecordingTable() : items_(std::make_unique<Recording[]>(kRecordingsMax)) {}
+  int32_t Add(std::unique_ptr<int16_t[]> samples, size_t count);
+  Recording At(int32_t index) const;
+
+ private:
+  std::unique_ptr<Recording[]> items_;
+  std::array<std::unique_ptr<int16_t[]>, kRecordingsMax> owned_;
+  std::atomic<int32_t> count_{0};
+};
+
+struct Command {
+  enum class Kind : uint8_t {
+    kOpenLeg, kUpdateLeg, kCloseLeg, kSetRoutes, kPlay, kStopPlay, kBeginPayment, kEndPayment, kOpenField, kCloseField,
+    kWipeField, kOpenKeys, kCloseKeys, kReadBack, kCopyFields, kSetVoice, kSetToday,
+  };
+  Kind kind = Kind::kOpenLeg;
+  uint32_t request = 0;
+  uint16_t leg = kNoIndex;
+  LegHandle handle = 0;
+  uint16_t call = kNoIndex;
+  Leg* opened = nullptr;
+  LegMedia media;
+  bool flag = false;                              // kPlay: barge-in. kOpenLeg: blocked.
+  uint8_t count = 0;
+  std::array<int32_t, kPlayListMax> recordings{};
+  struct Pair { uint16_t from; uint16_t to; };
+  std::array<Pair, kLegsPerCallMax * kLegsPerCallMax> routes{};
+  FieldOrder order;
+  FieldKind field = FieldKind::kNone;
+  ReadBackStyle style = ReadBackStyle::kDigits;
+  uint32_t locale = 0;
+  uint16_t allowed_events = 0;
+  uint8_t length_max = 0;
+  uint16_t year = 0;
+  uint8_t month = 0;
+  FieldSet* fields = nullptr;
+  void (*done)(void* job, bool found) = nullptr;
+  void* job = nullptr;
+  const Engine::ReadBackVoice* voice = nullptr;
+};
+
+class MediaCore {
+ public:
+  MediaCore(const EngineLimits& limits, std::unique_ptr<Vault> vault, const RecordingTable& recordings,
+            SpscRing<EngineEvent>& events);
+  ~MediaCore();
+
+  void Execute(Command& command, PacketSink& sink);
+  void OnRtp(uint16_t leg, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  void OnRtcp(uint16_t leg, std::span<const uint8_t> bytes, uint64_t now_us);
+  // Once every 5 ms; `tick` counts them.
+  void Tick(uint64_t tick, uint64_t now_us, PacketSink& sink);
+  void CloseAll(PacketSink& sink);
+
+  uint64_t events_lost() const { return events_lost_.load(std::memory_order_relaxed); }
+
+ private:
+  struct LegSlot {
+    Leg* leg = nullptr;
+    LegHandle handle = 0;
+    uint16_t call = kNoIndex;
+    uint8_t place = 0;                            // In its call.
+    bool has_odd_ptime = false;                   // Not 20 ms: packets fall due between its call's turns.
+    bool barge_in = false;
+    bool is_playing = false;
+    uint32_t play_request = 0;
+    Player player;
+    VaultHandle payment = 0;
+    bool keys_open = false;
+    uint16_t keys_allowed = 0;
+    uint8_t keys_left = 0;
+    bool is_silent = false;
+    uint64_t since_ms = 0;                        // Opened, or last reported silent.
+  };
+  struct Call {
+    uint8_t count = 0;
+    std::array<uint16_t, kLegsPerCallMax> legs{};
+    std::array<uint8_t, kLegsPerCallMax> hears{}; // Bit f of hears[t]: leg t hears leg f.
+  };
+
+  LegSlot* Find(const Command& command);
+  EngineFault Do(Command& command, LegSlot* slot, PacketSink& sink);
+  EngineFault OpenLeg(const Command& command);
+  void CloseLeg(uint16_t index, PacketSink& sink);
+  EngineFault SetRoutes(const Command& command);
+  EngineFault Play(const Command& command, LegSlot& slot);
+  EngineFault OpenField(const Command& command, LegSlot& slot);
+  EngineFault ReadBack(const Command& command, LegSlot& slot);
+  void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in);
+  void StopPlaying(LegSlot& slot, uint8_t code);
+  void HandleKey(LegSlot& slot, const KeyHeard& key);
+  void RelayKey(const LegSlot& slot, const KeyHeard& key);
+  void EmitKey(const LegSlot& slot, const KeyResult& result);
+  void Emit(EventKind kind, const LegSlot* slot, uint8_t code, uint32_t request, uint8_t field = 0,
+            const FieldFacts* facts = nullptr, uint32_t value_ms = 0);
+  void ProcessCall(Call& call, uint64_t now_us, PacketSink& sink);
+  void SendDue(uint16_t index, uint64_t now_us, PacketSink& sink);
+
+  EngineLimits limits_;
+  std::unique_ptr<Vault> vault_;
+  const RecordingTable& recordings_;
+  SpscRing<EngineEvent>& events_;
+  std::atomic<uint64_t> events_lost_{0};
+  std::unique_ptr<LegSlot[]> legs_;
+  std::unique_ptr<Call[]> calls_;
+  size_t calls_used_ = 0;                         // Every used call is below.
+  size_t odd_legs_ = 0;
+  size_t legs_used_ = 0;
+  static constexpr size_t kLocalesMax = 8;
+  std::array<Engine::ReadBackVoice, kLocalesMax> voices_{};
+  std::array<bool, kLocalesMax> has_voice_{};
+};
+
+}  // namespace hushtone

@@ -1,0 +1,275 @@
+#include "leg/leg.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace hushtone {
+namespace {
+
+constexpr uint32_t kClockRate = 8000;
+constexpr uint64_t kBehindMsMax = 200;            // A sending clock further behind starts again.
+constexpr uint64_t kNtpUnixSeconds = 2208988800;  // RFC 3550 §4: NTP counts from 1900.
+constexpr char kCname[] = {'h', 'u', 's', 'h', 't', 'o', 'n', 'e'};
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+void Add(std::atomic<uint64_t>& counter) { counter.fetch_add(1, kRelaxed); }
+
+uint64_t NtpOf(uint64_t now_us) {
+  const uint64_t seconds = now_us / 1000000 + kNtpUnixSeconds;
+  const uint64_t fraction = ((now_us % 1000000) << 32) / 1000000;
+  return seconds << 32 | fraction;
+}
+
+}  // namespace
+
+Leg::Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max)
+    : media_(media), playout_(jitter_ms_max), merger_(media.dtmf), ssrc_(ssrc), sequence_number_(sequence_number),
+      timestamp_(timestamp) {}
+
+void Leg::SetMedia(const LegMedia& media) {
+  if (!(media.remote == media_.remote)) learned_ = Endpoint{};
+  if (media.ptime_ms != media_.ptime_ms || media.law != media_.law) pending_count_ = 0;
+  if (media.send && !media_.send) marker_due_ = true;
+  media_ = media;
+  merger_.SetMode(media.dtmf);
+}
+
+void Leg::Wipe() {
+  playout_.Wipe();
+  detector_.Reset();
+  key_presses_.Reset();
+  heard_.fill(0);
+  asm volatile("" : : "r"(heard_.data()) : "memory");
+}
+
+// The first source of a packet that makes sense is the peer; whoever comes later from elsewhere is not heard. The
+// address in the SDP does not decide: behind NAT it is another.
+bool Leg::IsFromPeer(const Endpoint& from) {
+  if (!learned_.IsKnown()) learned_ = from;
+  return learned_ == from;
+}
+
+std::optional<KeyHeard> Leg::OnRtp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+  RtpPacket packet;
+  if (ParseRtp(bytes, &packet) != RtpFault::kNone) {
+    Add(counters.packets_malformed);
+    return std::nullopt;
+  }
+  const bool is_event = packet.payload_type == media_.receive_event_payload_type || IsUnnegotiatedEvent(packet);
+  const bool is_audio = packet.payload_type == media_.receive_payload_type;
+  if (!is_event && !is_audio) {
+    Add(counters.packets_unknown_type);
+    return std::nullopt;
+  }
+  if (!IsFromPeer(from)) {
+    Add(counters.packets_from_elsewhere);
+    return std::nullopt;
+  }
+  Add(counters.packets_received);
+  last_packet_ms_ = now_us / 1000;
+  CountSequence(packet, now_us);
+  if (!media_.receive) return std::nullopt;
+  if (is_event) return OnEvent(packet, now_us);
+  const uint64_t late = playout_.counters().late;
+  playout_.Put(packet.timestamp, packet.payload, media_.law);
+  if (playout_.counters().late != late) Add(counters.packets_late);
+  return std::nullopt;
+}
+
+// Some gateways send events without having said so. Four bytes of a dynamic type that read as a key are an event.
+bool Leg::IsUnnegotiatedEvent(const RtpPacket& packet) const {
+  return media_.receive_event_payload_type < 0 && packet.payload_type >= 96 &&
+         packet.payload_type != media_.receive_payload_type && packet.payload.size() == kTelephoneEventBytes &&
+         packet.payload[0] <= kEventKeyLast && (packet.payload[1] & 0x40) == 0;
+}
+
+// RFC 3550 appendix A.1, A.3 and A.8, without probation: a call has one peer, and its first packet may be a key.
+void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
+  if (!has_source_ || packet.ssrc != peer_ssrc_) {
+    has_source_ = true;
+    peer_ssrc_ = packet.ssrc;
+    highest_sequence_ = packet.sequence_number;
+    sequence_cycles_ = 0;
+    first_extended_ = packet.sequence_number;
+    received_of_ssrc_ = 0;
+    expected_prior_ = received_prior_ = 0;
+    jitter_ts_ = 0;
+    transit_ = 0;
+    playout_.Restart();
+    key_presses_.Reset();
+  } else if (packet.sequence_number == highest_sequence_) {
+    Add(counters.packets_duplicate);
+    return;
+  } else if (IsNewer16(packet.sequence_number, highest_sequence_)) {
+    if (packet.sequence_number < highest_sequence_) sequence_cycles_ += 0x10000;
+    highest_sequence_ = packet.sequence_number;
+  }
+  ++received_of_ssrc_;
+  const int64_t expected = int64_t{sequence_cycles_} + highest_sequence_ - first_extended_ + 1;
+  counters.packets_lost.store(expected - static_cast<int64_t>(received_of_ssrc_), kRelaxed);
+
+  // Events repeat one timestamp, so they say nothing of jitter.
+  if (packet.payload_type != media_.receive_payload_type) return;
+  const auto arrival_ts = static_cast<uint32_t>(now_us * kClockRate / 1000000);
+  const int64_t transit = static_cast<int32_t>(arrival_ts - packet.timestamp);
+  if (received_of_ssrc_ > 1) jitter_ts_ += (static_cast<double>(std::abs(transit - transit_)) - jitter_ts_) / 16.0;
+  transit_ = transit;
+  counters.jitter_us.store(static_cast<uint32_t>(jitter_ts_ * 1000000 / kClockRate), kRelaxed);
+}
+
+std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
+  TelephoneEvent event;
+  if (!ParseTelephoneEvent(packet.payload, &event)) {
+    Add(counters.packets_malformed);
+    return std::nullopt;
+  }
+  if (packet.payload_type != peer_event_type_) {
+    peer_event_type_ = packet.payload_type;
+    key_presses_.Reset();
+  }
+  const bool was_on = event_entered_;
+  const auto update = key_presses_.OnPacket(packet.timestamp, event);
+  if (!update) return std::nullopt;
+  if (update->begins) {
+    const Merge merge = merger_.OnEvent(update->event, now_us / 1000);
+    if (merge == Merge::kIgnored) {
+      Add(counters.keys_ignored);
+    } else {
+      Add(counters.keys_by_event);
+    }
+    event_entered_ = merge == Merge::kEnters && !update->ended;
+    if (merge == Merge::kEnters) return KeyHeard{update->event, true, true};
+    return std::nullopt;
+  }
+  if (update->ended && was_on) {
+    event_entered_ = false;
+    return KeyHeard{update->event, false, true};
+  }
+  return std::nullopt;
+}
+
+void Leg::OnRtcp(std::span<const uint8_t> bytes, uint64_t now_us) {
+  RtcpSeen seen;
+  if (!ParseRtcp(bytes, ssrc_, &seen)) {
+    Add(counters.packets_malformed);
+    return;
+  }
+  if (seen.has_sender_report) {
+    last_sr_ntp_ = seen.ntp;
+    last_sr_at_us_ = now_us;
+  }
+  // RFC 3550 §6.4.1: arrival minus last SR minus delay since last SR, in 1/65536 s.
+  if (seen.has_report_on_us && seen.report.last_sr != 0) {
+    const auto middle = static_cast<uint32_t>(NtpOf(now_us) >> 16);
+    const uint32_t round_trip = middle - seen.report.last_sr - seen.report.delay_since_last_sr;
+    if (round_trip < 0x10000 * 10) {
+      counters.round_trip_us.store(static_cast<uint32_t>(uint64_t{round_trip} * 1000000 / 0x10000), kRelaxed);
+    }
+  }
+}
+
+const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
+  *key_count = 0;
+  const uint64_t concealed = playout_.counters().concealed_frames;
+  if (!playout_.Take(heard_.data())) return heard_.data();
+  if (playout_.counters().concealed_frames != concealed) Add(counters.frames_concealed);
+  detector_.Feed(heard_, [&](const InbandPress& press) {
+    if (!press.begins) return;
+    const Merge merge = merger_.OnInband(press.event, now_ms);
+    Add(merge == Merge::kEnters ? counters.keys_inband : counters.keys_ignored);
+    if (merge == Merge::kEnters && *key_count < 2) keys[(*key_count)++] = KeyHeard{press.event, true, false};
+  });
+  return heard_.data();
+}
+
+void Leg::BeginKey(uint8_t event) {
+  constexpr uint8_t kVolume = 10;   // -10 dBm0, as phones send.
+  event_sender_.Begin(event, kVolume, timestamp_);
+}
+
+void Leg::Speak(const int16_t* samples, uint64_t now_ms) {
+  if (pending_count_ == 0 && due_ms_ == 0) due_ms_ = now_ms;
+  event_packet_ = media_.send ? event_sender_.Next(kFrameSamples) : std::nullopt;
+  if (event_packet_) {
+    // RFC 4733 §2.5.1.2: events may take the place of audio. What waited for its packet time is dropped with it.
+    pending_count_ = 0;
+    due_ms_ = 0;
+  } else if (pending_count_ + kFrameSamples <= pending_.size()) {
+    Encode(media_.law, std::span(samples, kFrameSamples), pending_.data() + pending_count_);
+    pending_count_ += kFrameSamples;
+  }
+  timestamp_ += kFrameSamples;
+}
+
+size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
+  if (!media_.send || !destination().IsKnown()) {
+    pending_count_ = 0;
+    due_ms_ = 0;
+    event_packet_.reset();
+    return 0;
+  }
+  RtpPacket packet;
+  packet.ssrc = ssrc_;
+  if (event_packet_) {
+    packet.payload_type = static_cast<uint8_t>(media_.send_event_payload_type);
+    packet.marker = event_packet_->marker;
+    packet.timestamp = event_packet_->timestamp;
+    packet.sequence_number = sequence_number_++;
+    WriteRtpHeader(packet, out);
+    WriteTelephoneEvent(event_packet_->event, out + kRtpHeaderBytes);
+    event_packet_.reset();
+    Add(counters.packets_sent);
+    return kRtpHeaderBytes + kTelephoneEventBytes;
+  }
+  const size_t count = size_t{media_.ptime_ms} * 8;
+  if (pending_count_ < count || now_ms < due_ms_) return 0;
+  due_ms_ = now_ms - due_ms_ > kBehindMsMax ? now_ms + media_.ptime_ms : due_ms_ + media_.ptime_ms;
+  packet.payload_type = media_.send_payload_type;
+  packet.marker = marker_due_;
+  marker_due_ = false;
+  packet.timestamp = timestamp_ - static_cast<uint32_t>(pending_count_);
+  packet.sequence_number = sequence_number_++;
+  WriteRtpHeader(packet, out);
+  std::memcpy(out + kRtpHeaderBytes, pending_.data(), count);
+  pending_count_ -= count;
+  std::memmove(pending_.data(), pending_.data() + count, pending_count_);
+  Add(counters.packets_sent);
+  octets_sent_ += count;
+  return kRtpHeaderBytes + count;
+}
+
+size_t Leg::NextReport(uint64_t now_us, uint8_t* out) {
+  if (next_report_us_ == 0) next_report_us_ = now_us + kRtcpEveryMs * 500;
+  if (now_us < next_report_us_ || !destination().IsKnown()) return 0;
+  // RFC 3550 §6.2: half to one and a half intervals, so that reports of many calls do not march in step.
+  next_report_us_ = now_us + kRtcpEveryMs * 500 + (ssrc_ ^ timestamp_) % (kRtcpEveryMs * 1000);
+
+  ReceptionReport report;
+  if (has_source_) {
+    const uint32_t highest = sequence_cycles_ + highest_sequence_;
+    const uint32_t expected = highest - first_extended_ + 1;
+    const auto received = static_cast<uint32_t>(received_of_ssrc_);
+    const uint32_t expected_now = expected - expected_prior_;
+    const uint32_t received_now = received - received_prior_;
+    expected_prior_ = expected;
+    received_prior_ = received;
+    const int64_t lost_now = int64_t{expected_now} - received_now;
+    report.ssrc = peer_ssrc_;
+    if (expected_now > 0 && lost_now > 0) report.fraction_lost = static_cast<uint8_t>(std::min<int64_t>(255, lost_now * 256 / expected_now));
+    report.packets_lost = static_cast<int32_t>(std::clamp<int64_t>(int64_t{expected} - received, -0x800000, 0x7fffff));
+    report.highest_sequence = highest;
+    report.jitter_ts = static_cast<uint32_t>(jitter_ts_);
+    if (last_sr_ntp_ != 0) {
+      report.last_sr = static_cast<uint32_t>(last_sr_ntp_ >> 16);
+      report.delay_since_last_sr = static_cast<uint32_t>((now_us - last_sr_at_us_) * 0x10000 / 1000000);
+    }
+  }
+  const auto sent = static_cast<uint32_t>(counters.packets_sent.load(kRelaxed));
+  const SenderInfo sender{NtpOf(now_us), timestamp_, sent, static_cast<uint32_t>(octets_sent_)};
+  return WriteReport(ssrc_, sent > 0 ? &sender : nullptr, has_source_ ? &report : nullptr, kCname, out);
+}
+
+}  // namespace hushtone

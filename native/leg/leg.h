@@ -1,0 +1,133 @@
+// One leg: an RTP stream from the peer and one to it. Pure: packets and time come in as arguments, packets go out into
+// the caller's buffer. Thread: the media thread's, but for `counters`, which any thread may read.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "audio/g711.h"
+#include "audio/playout_buffer.h"
+#include "base/endpoint.h"
+#include "dtmf/detector.h"
+#include "leg/dtmf_merger.h"
+#include "rtp/event_sender.h"
+#include "rtp/packet.h"
+#include "rtp/rtcp.h"
+#include "rtp/telephone_event.h"
+
+namespace hushtone {
+
+constexpr size_t kPtimeMsMax = 60;
+constexpr uint64_t kRtcpEveryMs = 5000;      // RFC 3550 §6.2: the minimum interval of two parties.
+
+struct LegMedia {
+  Endpoint remote;                            // Unknown: nothing is sent until the source is learned.
+  Law law = Law::kMu;
+  uint8_t send_payload_type = 0;
+  uint8_t receive_payload_type = 0;
+  int16_t send_event_payload_type = -1;
+  int16_t receive_event_payload_type = -1;
+  uint8_t ptime_ms = 20;
+  bool send = true;
+  bool receive = true;
+  DtmfMode dtmf = DtmfMode::kAuto;
+};
+
+struct LegCounters {
+  std::atomic<uint64_t> packets_received{0}, packets_sent{0}, packets_late{0}, packets_duplicate{0};
+  std::atomic<uint64_t> packets_from_elsewhere{0}, packets_malformed{0}, packets_unknown_type{0}, frames_concealed{0};
+  std::atomic<uint64_t> keys_by_event{0}, keys_inband{0}, keys_ignored{0};
+  std::atomic<int64_t> packets_lost{0};
+  std::atomic<uint32_t> jitter_us{0}, round_trip_us{0};
+};
+
+// A key this leg heard that counts.
+struct KeyHeard {
+  uint8_t event = 0;
+  bool begins = false;                        // False: the press that began before has ended.
+  bool by_event = false;
+};
+
+class Leg {
+ public:
+  Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max);
+  ~Leg() { Wipe(); }
+  Leg(const Leg&) = delete;
+  Leg& operator=(const Leg&) = delete;
+
+  // Another remote address or port: the source is learned anew.
+  void SetMedia(const LegMedia& media);
+  const LegMedia& media() const { return media_; }
+
+  std::optional<KeyHeard> OnRtp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  void OnRtcp(std::span<const uint8_t> bytes, uint64_t now_us);
+
+  // Once every 20 ms: what the peer says now. `keys` has room for two; returns how many.
+  const int16_t* Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count);
+  // Once every 20 ms: what the peer shall hear. Sends an event's packet instead while a press is being relayed.
+  void Speak(const int16_t* samples, uint64_t now_ms);
+  void BeginKey(uint8_t event);
+  void EndKey() { event_sender_.Release(); }
+  bool CanSendKeys() const { return media_.send && media_.send_event_payload_type >= 0; }
+
+  // Call until 0: the packets due now. `out` has room for kRtpPacketBytesMax.
+  size_t NextPacket(uint64_t now_ms, uint8_t* out);
+  // A report when one is due, else 0. `out` has room for kRtcpBytesMax.
+  size_t NextReport(uint64_t now_us, uint8_t* out);
+  size_t Bye(uint8_t* out) const { return WriteBye(ssrc_, out); }
+
+  const Endpoint& destination() const { return learned_.IsKnown() ? learned_ : media_.remote; }
+  uint64_t last_packet_ms() const { return last_packet_ms_; }
+  // Forgets audio that was heard: tones are digits too.
+  void Wipe();
+
+  LegCounters counters;
+
+ private:
+  bool IsFromPeer(const Endpoint& from);
+  void CountSequence(const RtpPacket& packet, uint64_t now_us);
+  bool IsUnnegotiatedEvent(const RtpPacket& packet) const;
+  std::optional<KeyHeard> OnEvent(const RtpPacket& packet, uint64_t now_us);
+
+  LegMedia media_;
+  Endpoint learned_;
+
+  // From the peer.
+  PlayoutBuffer playout_;
+  DtmfDetector detector_;
+  DtmfMerger merger_;
+  KeyPressReceiver key_presses_;
+  bool event_entered_ = false;                // The press that is on was reported.
+  bool has_source_ = false;
+  uint32_t peer_ssrc_ = 0;
+  uint8_t peer_event_type_ = 0;
+  uint16_t highest_sequence_ = 0;
+  uint32_t sequence_cycles_ = 0;
+  uint32_t first_extended_ = 0;
+  uint64_t received_of_ssrc_ = 0;
+  uint32_t expected_prior_ = 0, received_prior_ = 0;
+  int64_t transit_ = 0;
+  double jitter_ts_ = 0;
+  uint64_t last_packet_ms_ = 0;
+  uint64_t last_sr_ntp_ = 0, last_sr_at_us_ = 0;
+  std::array<int16_t, kFrameSamples> heard_{};
+
+  // To the peer.
+  uint32_t ssrc_;
+  uint16_t sequence_number_;
+  uint32_t timestamp_;                        // Of the next sample spoken.
+  EventSender event_sender_;
+  std::optional<EventSender::Packet> event_packet_;
+  std::array<uint8_t, kPtimeMsMax * 8 + kFrameSamples * 3> pending_{};
+  size_t pending_count_ = 0;
+  uint64_t due_ms_ = 0;
+  bool marker_due_ = true;
+  uint64_t octets_sent_ = 0;
+  uint64_t next_report_us_ = 0;
+};
+
+}  // namespace hushtone

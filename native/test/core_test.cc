@@ -1,0 +1,467 @@
+// Calls without threads or a clock: packets in, packets and events out, 5 ms at a time.
+#include "call/media_core.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "check.h"
+
+using namespace hushtone;
+
+namespace {
+
+// Counts keys as the real vault does, for the calls it gets: what it does with digits is tested with it.
+class CountingVault final : public Vault {
+ public:
+  VaultHandle Begin() override { return ++begun; }
+  void End(VaultHandle) override { ++ended; }
+  bool OpenField(VaultHandle, const FieldOrder& order) override {
+    field = order;
+    length = 0;
+    return true;
+  }
+  bool NextTypeAhead(VaultHandle payment, KeyResult* result) override {
+    if (waiting.empty()) return false;
+    const uint8_t event = waiting.front();
+    waiting.erase(waiting.begin());
+    return OnKey(payment, event, result);
+  }
+  void WipeTypeAhead(VaultHandle) override { waiting.clear(); }
+  bool OnKey(VaultHandle, uint8_t event, KeyResult* result) override {
+    *result = KeyResult{};
+    if (event > kEventHash) return false;
+    result->key = event == kEventHash ? Key::kHash : event == kEventStar ? Key::kStar : Key::kDigit;
+    result->field = field.kind;
+    if (field.kind == FieldKind::kNone) {
+      waiting.push_back(event);
+      return true;
+    }
+    if (result->key == Key::kDigit) ++length;
+    result->facts.length = length;
+    if (result->key == Key::kHash || length == field.length_max) {
+      result->end = result->key == Key::kHash ? FieldEnd::kHash : FieldEnd::kFull;
+      field.kind = FieldKind::kNone;
+    }
+    return true;
+  }
+  FieldFacts CloseField(VaultHandle) override {
+    FieldFacts facts;
+    facts.length = length;
+    return facts;
+  }
+  void WipeField(VaultHandle, FieldKind) override {}
+  size_t DigitsForReadBack(VaultHandle, FieldKind, uint8_t* digits, size_t) override {
+    const uint8_t said[] = {4, 2};
+    std::memcpy(digits, said, sizeof said);
+    return sizeof said;
+  }
+  bool CopyFields(VaultHandle, FieldSet*) override { return true; }
+  void SetToday(uint16_t, uint8_t) override {}
+
+  VaultHandle begun = 0;
+  uint32_t ended = 0;
+  FieldOrder field;
+  uint8_t length = 0;
+  std::vector<uint8_t> waiting;
+};
+
+struct Sent {
+  uint16_t leg;
+  std::vector<uint8_t> bytes;
+  Endpoint to;
+};
+
+class Bench final : public PacketSink {
+ public:
+  Bench() : events(1024) {
+    auto owned = std::make_unique<CountingVault>();
+    vault = owned.get();
+    core = std::make_unique<MediaCore>(EngineLimits{}, std::move(owned), recordings, events);
+  }
+  ~Bench() override { core->CloseAll(*this); }
+
+  void Open(uint16_t index, uint16_t call, LegMedia media = {}) {
+    media.remote = Endpoint{4, static_cast<uint16_t>(40000 + 2 * index), {127, 0, 0, 1}};
+    if (media.send_event_payload_type == -1) media.send_event_payload_type = media.receive_event_payload_type = 101;
+    legs.push_back(std::make_unique<Leg>(media, 1000u + index, uint16_t{10}, 5000u, 200u));
+    Command command;
+    command.kind = Command::Kind::kOpenLeg;
+    command.opened = legs.back().get();
+    command.media = media;
+    command.call = call;
+    Order(index, command);
+  }
+
+  void Order(uint16_t index, Command& command) {
+    command.leg = index;
+    command.handle = index | 1U << 16;
+    core->Execute(command, *this);
+  }
+
+  void Order(uint16_t index, Command::Kind kind, uint32_t request = 0) {
+    Command command;
+    command.kind = kind;
+    command.request = request;
+    Order(index, command);
+  }
+
+  void Route(std::vector<Command::Pair> pairs, uint16_t call = 0) {
+    Command command;
+    command.kind = Command::Kind::kSetRoutes;
+    command.call = call;
+    for (const auto& pair : pairs) command.routes[command.count++] = pair;
+    core->Execute(command, *this);
+  }
+
+  void Field(uint16_t index, FieldKind field, uint8_t length_max) {
+    Command command;
+    command.kind = Command::Kind::kOpenField;
+    command.order = FieldOrder{field, 1, length_max, 0};
+    Order(index, command);
+  }
+
+  void Rtp(uint16_t index, uint8_t type, uint32_t timestamp, std::vector<uint8_t> payload, uint16_t from_port = 0) {
+    std::vector<uint8_t> bytes(kRtpHeaderBytes);
+    RtpPacket packet;
+    packet.payload_type = type;
+    packet.sequence_number = sequence++;
+    packet.timestamp = timestamp;
+    packet.ssrc = 77u + index;
+    WriteRtpHeader(packet, bytes.data());
+    bytes.insert(bytes.end(), payload.begin(), payload.end());
+    const Endpoint from{4, from_port != 0 ? from_port : static_cast<uint16_t>(40000 + 2 * index), {127, 0, 0, 1}};
+    core->OnRtp(index, bytes, from, now_us);
+  }
+
+  void Press(uint16_t index, uint8_t event) {
+    const uint32_t timestamp = press_timestamp += 1600;
+    Rtp(index, 101, timestamp, {event, 10, 0, 160});
+    Rtp(index, 101, timestamp, {event, 0x8a, 3, 0x20});
+  }
+
+  void Run(uint64_t ms) {
+    for (uint64_t i = 0; i < ms / kSlotMs; ++i) {
+      now_us += kSlotMs * 1000;
+      core->Tick(tick++, now_us, *this);
+    }
+  }
+
+  std::vector<EngineEvent> Events(EventKind kind) {
+    EngineEvent event;
+    while (events.Pop(&event)) all.push_back(event);
+    std::vector<EngineEvent> found;
+    for (const EngineEvent& one : all) {
+      if (one.kind == static_cast<uint16_t>(kind)) found.push_back(one);
+    }
+    return found;
+  }
+
+  size_t CountSent(uint16_t index, uint8_t type) const {
+    size_t count = 0;
+    for (const Sent& one : sent) count += one.leg == index && (one.bytes[1] & 0x7f) == type ? 1u : 0u;
+    return count;
+  }
+
+  void SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override {
+    sent.push_back({leg, {bytes.begin(), bytes.end()}, to});
+  }
+  void SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override {
+    reports.push_back({leg, {bytes.begin(), bytes.end()}, to});
+  }
+  void Closed(uint16_t leg) override { closed.push_back(leg); }
+
+  RecordingTable recordings;
+  SpscRing<EngineEvent> events;
+  CountingVault* vault = nullptr;
+  std::unique_ptr<MediaCore> core;
+  std::vector<std::unique_ptr<Leg>> legs;
+  std::vector<EngineEvent> all;
+  std::vector<Sent> sent, reports;
+  std::vector<uint16_t> closed;
+  uint64_t now_us = 1'000'000'000;
+  uint64_t tick = 0;
+  uint16_t sequence = 100;
+  uint32_t press_timestamp = 90000;
+};
+
+int32_t Say(Bench& bench, int16_t level, size_t samples) {
+  auto recording = std::make_unique<int16_t[]>(samples);
+  std::fill_n(recording.get(), samples, level);
+  return bench.recordings.Add(std::move(recording), samples);
+}
+
+void Play(Bench& bench, uint16_t leg, int32_t recording, bool barge_in, uint32_t request) {
+  Command command;
+  command.kind = Command::Kind::kPlay;
+  command.recordings[0] = recording;
+  command.count = 1;
+  command.flag = barge_in;
+  command.request = request;
+  bench.Order(leg, command);
+}
+
+void SendsOnePacketEach20Ms() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Run(1000);
+  CHECK(bench.sent.size() == 50);
+  for (size_t i = 1; i < bench.sent.size(); ++i) {
+    CHECK(ReadU16(&bench.sent[i].bytes[2]) == static_cast<uint16_t>(ReadU16(&bench.sent[i - 1].bytes[2]) + 1));
+    CHECK(ReadU32(&bench.sent[i].bytes[4]) == ReadU32(&bench.sent[i - 1].bytes[4]) + 160);
+  }
+  CHECK((bench.sent[0].bytes[1] & 0x80) != 0);
+  CHECK((bench.sent[1].bytes[1] & 0x80) == 0);
+}
+
+void SendsEveryPacketTime() {
+  for (const unsigned milliseconds : {10u, 20u, 30u, 40u, 50u, 60u}) {
+    const auto ptime = static_cast<uint8_t>(milliseconds);
+    Bench bench;
+    LegMedia media;
+    media.ptime_ms = ptime;
+    bench.Open(0, 0, media);
+    bench.Run(6000);
+    const size_t expected = 6000u / ptime;
+    CHECK(bench.sent.size() + 2 >= expected && bench.sent.size() <= expected);
+    CHECK(bench.sent.back().bytes.size() == kRtpHeaderBytes + size_t{ptime} * 8);
+  }
+}
+
+void CarriesAudioAlongRoutesOnly() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Open(2, 0);
+  bench.Route({{0, 1}});
+  const uint8_t loud = 0x10;
+  for (uint32_t i = 0; i < 20; ++i) {
+    bench.Rtp(0, 0, i * 160, std::vector<uint8_t>(160, loud));
+    bench.Run(20);
+  }
+  bool heard_1 = false, heard_2 = false;
+  for (const Sent& one : bench.sent) {
+    const bool is_loud = std::count(one.bytes.begin() + 12, one.bytes.end(), loud) > 100;
+    heard_1 = heard_1 || (one.leg == 1 && is_loud);
+    heard_2 = heard_2 || ((one.leg == 2 || one.leg == 0) && is_loud);
+  }
+  CHECK(heard_1);
+  CHECK(!heard_2);
+}
+
+void NobodyHearsAPayer() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}, {1, 0}});
+  bench.Order(0, Command::Kind::kBeginPayment, 1);
+  for (uint32_t i = 0; i < 20; ++i) {
+    bench.Rtp(0, 0, i * 160, std::vector<uint8_t>(160, 0x10));
+    bench.Press(0, 5);
+    bench.Run(20);
+  }
+  for (const Sent& one : bench.sent) {
+    if (one.leg == 1) CHECK(std::count(one.bytes.begin() + 12, one.bytes.end(), 0xff) == 160);
+  }
+  CHECK(bench.CountSent(1, 101) == 0);
+  CHECK(bench.Events(EventKind::kRelayedKey).empty());
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 20);
+  CHECK(bench.Events(EventKind::kOpenKey).empty());
+}
+
+void RelaysKeysOutsidePayments() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  bench.Press(0, 7);
+  bench.Run(400);
+  size_t ends = 0;
+  for (const Sent& one : bench.sent) {
+    if (one.leg != 1 || (one.bytes[1] & 0x7f) != 101) continue;
+    CHECK(one.bytes[12] == 7);
+    ends += (one.bytes[13] & 0x80) != 0 ? 1u : 0u;
+  }
+  CHECK(bench.CountSent(1, 101) >= 5);
+  CHECK(ends == 3);
+}
+
+void AKeyStopsThePrompt() {
+  Bench bench;
+  bench.Open(0, 0);
+  Play(bench, 0, Say(bench, 4000, 80000), true, 9);
+  bench.Run(200);
+  CHECK(bench.Events(EventKind::kPlayEnded).empty());
+  bench.Order(0, Command::Kind::kBeginPayment);
+  bench.Press(0, 1);
+  const auto ended = bench.Events(EventKind::kPlayEnded);
+  CHECK(ended.size() == 1 && ended[0].code == 1 && ended[0].request == 9);
+  bench.Run(100);
+  const Sent& last = bench.sent.back();
+  CHECK(std::count(last.bytes.begin() + 12, last.bytes.end(), 0xff) == 160);
+  CHECK(bench.Events(EventKind::kPlayEnded).size() == 1);
+}
+
+void APromptThatIsNotForBargeInPlaysToItsEnd() {
+  Bench bench;
+  bench.Open(0, 0);
+  Play(bench, 0, Say(bench, 4000, 1600), false, 9);
+  bench.Press(0, 1);
+  bench.Run(300);
+  const auto ended = bench.Events(EventKind::kPlayEnded);
+  CHECK(ended.size() == 1 && ended[0].code == 0);
+}
+
+void TypeAheadEntersTheNextField() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  for (const int key : {1, 2, 3}) bench.Press(0, static_cast<uint8_t>(key));
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 3);
+  for (const EngineEvent& event : bench.Events(EventKind::kFieldKey)) CHECK(event.field == 0);
+  bench.Field(0, FieldKind::kCvc, 2);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 5);
+  const auto ended = bench.Events(EventKind::kFieldEnded);
+  CHECK(ended.size() == 1 && ended[0].code == static_cast<uint8_t>(FieldEnd::kFull) && ended[0].facts.length == 2);
+  bench.Field(0, FieldKind::kExpiry, 4);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 6);
+}
+
+void TypeAheadNeverBecomesAnOpenKey() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  for (const int key : {4, 1, 1}) bench.Press(0, static_cast<uint8_t>(key));
+  Command open;
+  open.kind = Command::Kind::kOpenKeys;
+  open.allowed_events = 1U << 1 | 1U << 2;
+  open.length_max = 1;
+  bench.Order(0, open);
+  CHECK(bench.Events(EventKind::kOpenKey).empty());
+  CHECK(bench.vault->waiting.empty());
+  bench.Press(0, 9);   // Not allowed: neither an answer nor a digit.
+  bench.Press(0, 2);
+  bench.Press(0, 1);   // The collection is full: sensitive again.
+  const auto keys = bench.Events(EventKind::kOpenKey);
+  CHECK(keys.size() == 1 && keys[0].code == 2);
+  CHECK(bench.vault->waiting.size() == 1);
+}
+
+void WhoComesLaterFromElsewhereIsNotHeard() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 50000);
+  bench.Rtp(0, 101, 800, {5, 0x8a, 3, 0x20}, 40000);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  CHECK(bench.legs[0]->counters.packets_from_elsewhere == 1);
+  CHECK(bench.Events(EventKind::kFieldKey).empty());
+  bench.Run(20);
+  CHECK(bench.sent.back().to.port == 50000);
+}
+
+void ClosingTellsAndEndsThePayment() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Open(2, 0);
+  bench.Route({{0, 2}, {2, 0}, {1, 2}});
+  bench.Order(0, Command::Kind::kBeginPayment);
+  bench.Order(0, Command::Kind::kCloseLeg, 42);
+  CHECK(bench.closed.size() == 1 && bench.closed[0] == 0);
+  CHECK(bench.vault->ended == 1);
+  CHECK(bench.reports.size() == 1 && bench.reports[0].bytes[1] == 203);
+  const auto answers = bench.Events(EventKind::kAnswer);
+  CHECK(answers.size() == 1 && answers[0].request == 42 && answers[0].code == 0);
+  // The route between the others stands, and nothing else.
+  bench.sent.clear();
+  for (uint32_t i = 0; i < 20; ++i) {
+    bench.Rtp(1, 0, i * 160, std::vector<uint8_t>(160, 0x10));
+    bench.Run(20);
+  }
+  size_t loud[3] = {0, 0, 0};
+  for (const Sent& one : bench.sent) loud[one.leg] += std::count(one.bytes.begin() + 12, one.bytes.end(), 0x10) > 100 ? 1u : 0u;
+  CHECK(loud[0] == 0 && loud[1] == 0 && loud[2] > 10);
+  bench.Order(0, Command::Kind::kStopPlay, 43);
+  CHECK(bench.Events(EventKind::kAnswer).back().code == static_cast<uint8_t>(EngineFault::kNoLeg));
+}
+
+void ReadBackIsHeardByThePayerOnly() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}, {1, 0}});
+  Engine::ReadBackVoice voice{};
+  for (int16_t i = 0; i < 10; ++i) voice.digits[i] = Say(bench, static_cast<int16_t>(1000 * (i + 1)), 320);
+  Command set;
+  set.kind = Command::Kind::kSetVoice;
+  set.voice = &voice;
+  bench.core->Execute(set, bench);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  Command say;
+  say.kind = Command::Kind::kReadBack;
+  say.field = FieldKind::kPan;
+  say.request = 5;
+  bench.Order(0, say);
+  bench.Run(200);
+  const uint8_t four = EncodeSample(Law::kMu, 5000), two = EncodeSample(Law::kMu, 3000);
+  std::string heard;
+  for (const Sent& one : bench.sent) {
+    const uint8_t code = one.bytes[50];
+    if (one.leg == 0 && code == four) heard += '4';
+    if (one.leg == 0 && code == two) heard += '2';
+    if (one.leg == 1) CHECK(code == 0xff);
+  }
+  CHECK(heard == "4422");   // 40 ms each, so two packets each.
+  CHECK(bench.Events(EventKind::kPlayEnded).size() == 1);
+}
+
+void SaysWhenThePeerFallsSilent() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Run(29000);
+  CHECK(bench.Events(EventKind::kLegSilent).empty());
+  bench.Run(5000);
+  CHECK(bench.Events(EventKind::kLegSilent).size() == 1);
+  CHECK(!bench.reports.empty());
+}
+
+void HoldStopsSending() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Run(100);
+  Command hold;
+  hold.kind = Command::Kind::kUpdateLeg;
+  hold.media.remote = Endpoint{4, 40000, {127, 0, 0, 1}};
+  hold.media.send = false;
+  bench.Order(0, hold);
+  bench.sent.clear();
+  bench.Run(100);
+  CHECK(bench.sent.empty());
+  Command resume = hold;
+  resume.media.send = true;
+  bench.Order(0, resume);
+  bench.Run(100);
+  CHECK(bench.sent.size() == 5);
+}
+
+}  // namespace
+
+int main() {
+  SendsOnePacketEach20Ms();
+  SendsEveryPacketTime();
+  CarriesAudioAlongRoutesOnly();
+  NobodyHearsAPayer();
+  RelaysKeysOutsidePayments();
+  AKeyStopsThePrompt();
+  APromptThatIsNotForBargeInPlaysToItsEnd();
+  TypeAheadEntersTheNextField();
+  TypeAheadNeverBecomesAnOpenKey();
+  WhoComesLaterFromElsewhereIsNotHeard();
+  ClosingTellsAndEndsThePayment();
+  ReadBackIsHeardByThePayerOnly();
+  SaysWhenThePeerFallsSilent();
+  HoldStopsSending();
+  return test::Finish();
+}
