@@ -1,7 +1,7 @@
 // The digits of one payment, from the first key to the wipe. The only place in the product that holds them.
 //
-// Thread: every member function is called on the media thread, but for Vault::Create and ~Vault. Egress gets its copy
-// by CopyFields into another locked slot, so nothing here is shared and nothing here locks.
+// Thread: every member function is called on the media thread, but for Vault::Create, ~Vault and SetToday (one atomic,
+// any thread). Egress gets its copy by CopyFields into another locked slot, so nothing here locks.
 #pragma once
 
 #include <cstddef>
@@ -33,13 +33,13 @@ struct FieldOrder {
 // What may leave the vault while a field is keyed, and when it ended. Fixed size, no digit but the last four of a number.
 struct FieldFacts {
   uint8_t length = 0;
-  uint8_t luhn_ok = 0;
+  uint8_t luhn_ok = 0;       // Only told at a length that exists: at every length it would say more of the digits.
   uint8_t complete = 0;      // The length is complete for a candidate and passes its check.
-  uint8_t full = 0;          // No candidate can be longer.
+  uint8_t full = 0;          // No candidate can be longer. Without any candidate: length_max is reached.
   uint8_t date_valid = 0;    // 0 no, 1 yes, 2 not a date field.
-  uint8_t cvc_length = 0;    // Of the most likely brand; 0 while unknown.
-  char last4[4] = {0, 0, 0, 0};
-  BrandMask brands = 0;      // Candidates among all brands.
+  uint8_t cvc_length = 0;    // Of the best candidate that the complete number fits; 0 before.
+  char last4[4] = {0, 0, 0, 0};  // Only of a complete number whose field has ended.
+  BrandMask brands = 0;      // Candidates among all brands; once the number is complete, those that fit it exactly.
 };
 
 enum class FieldEnd : uint8_t { kOpen = 0, kHash = 1, kFull = 2 };
