@@ -36,13 +36,9 @@ export const CANCEL_WAIT_MS = 5_000;
 export const REDIRECTS_MAX = 3;
 /** How often a re-INVITE of ours is tried again after 491. */
 export const GLARE_RETRIES_MAX = 4;
-/** Events of a leg that nobody listens to yet. */
-export const LEG_EVENTS_HELD_MAX = 32;
 /** Ours towards the SIP server: first connection and each one after a loss. */
 export const RECONNECT_DELAY_MS_MAX = 2_000;
 export const PING_INTERVAL_MS = 15_000;
-/** Dialogs of a lost connection that are ended with BYE after it stands again. */
-export const ORPHANS_MAX = 4_000;
 
 export const PROFILE_BYTES_MAX = 65_536;
 export const PROFILES_MAX = 64;

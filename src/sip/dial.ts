@@ -1,0 +1,173 @@
+import type Srf from 'drachtio-srf';
+import type { SrfDialog, SrfRequest } from 'drachtio-srf';
+import type { DialedLeg, DialRequest, NegotiatedMedia } from '../app/ports.ts';
+import { ServiceError } from '../lib/errors.ts';
+import { callPair, contextPairs, type HeaderKey, resultPairs } from './headers.ts';
+import { Leg } from './leg.ts';
+import { CANCEL_WAIT_MS, REDIRECTS_MAX } from './limits.ts';
+import { type Origin, settleAnswer, writeOffer } from './offer-answer.ts';
+import { hostIn, type Profile } from './profiles.ts';
+import { parseSdp } from './sdp.ts';
+import { parseSipUri, uriOf } from './uri.ts';
+import { ALLOW, reasonOf, type SipWorld, writeSigned } from './world.ts';
+
+/** How we speak to a target of the configuration that no profile lists: nothing signed, no transfer on its word. */
+export const DEFAULT_DIAL_PROFILE: Profile = {
+  name: 'default',
+  admitted: [],
+  admit: { addresses: [], callsMax: 1 },
+  media: { codecs: ['PCMU', 'PCMA'], ptimeMs: 20, dtmf: 'auto' },
+  callerId: 'from',
+  context: { allow: [], sources: [] },
+  result: { headers: true, userToUser: true },
+  transfer: { refer: false, waitMs: 30_000, hosts: [] },
+};
+
+interface DialParts {
+  readonly world: SipWorld;
+  readonly srf: Srf;
+  readonly profile: Profile;
+  readonly request: DialRequest;
+  readonly closed: () => void;
+}
+
+type Answer =
+  | { readonly kind: 'answered'; readonly dialog: SrfDialog; readonly leg: Leg; readonly media: NegotiatedMedia }
+  | { readonly kind: 'redirected'; readonly contact: string }
+  | { readonly kind: 'failed'; readonly status: number; readonly reason: string };
+
+/** Throws TRANSFER_FAILED within the request's time limit and CANCEL_WAIT_MS. The caller has checked the target. */
+export async function dial(parts: DialParts): Promise<DialedLeg> {
+  const { world, request } = parts;
+  const deadline = world.clock.now() + request.timeoutMs;
+  world.count('dials');
+  let target = request.target;
+  for (let redirects = 0; ; redirects += 1) {
+    const answer = await inviteOnce(parts, target, deadline);
+    if (answer.kind === 'answered') return { leg: answer.leg, media: answer.media };
+    const next = answer.kind === 'redirected' ? allowedRedirect(parts, answer.contact, redirects) : null;
+    if (next === null) {
+      world.count('dialsFailed');
+      parts.closed();
+      const why = answer.kind === 'failed' ? answer : { status: 302, reason: 'redirect refused' };
+      throw new ServiceError('TRANSFER_FAILED', `the target did not answer: ${why.reason}`, {
+        detail: { status: why.status },
+      });
+    }
+    target = next;
+  }
+}
+
+/** A 3xx may name the host that was dialed or one that its profile lists; anything else could be toll fraud. */
+function allowedRedirect(parts: DialParts, contact: string, redirects: number): string | null {
+  const uri = parseSipUri(contact);
+  const first = parseSipUri(parts.request.target);
+  if (uri === null || uri.headers.size > 0 || redirects >= REDIRECTS_MAX) return null;
+  return uri.host === first?.host || hostIn(parts.profile.transfer.hosts, uri.host) ? contact : null;
+}
+
+function inviteOnce(parts: DialParts, target: string, deadline: number): Promise<Answer> {
+  const { world, srf, profile, request } = parts;
+  const origin: Origin = { sessionId: String(world.clock.now()), version: 1 };
+  const sdp = writeOffer(profile.media, request.local, origin);
+  return new Promise((resolve) => {
+    let sent: SrfRequest | null = null;
+    let givenUp: string | null = null;
+    let settled = false;
+    const settle = (answer: Answer) => {
+      if (settled) return;
+      settled = true;
+      timer.cancel();
+      stopWatching();
+      resolve(answer);
+    };
+    const fail = (status: number, reason: string) => settle({ kind: 'failed', status, reason });
+    const stopWatching = world.onLost(() => fail(503, 'the connection to the SIP server is lost'));
+    let timer = world.clock.startTimer(Math.max(0, deadline - world.clock.now()), () => {
+      givenUp = 'no answer in time';
+      // Without a provisional response the server holds the CANCEL back (RFC 3261 §9.1), so this wait has a limit too.
+      timer = world.clock.startTimer(CANCEL_WAIT_MS, () => fail(408, 'no answer in time'));
+      if (sent !== null) cancel(world, sent);
+    });
+
+    const answered = (error: unknown, dialog?: SrfDialog) => {
+      if (dialog === undefined) {
+        if (givenUp !== null) fail(408, givenUp);
+        else settle(notAnswered(error));
+        return;
+      }
+      // A 200 that crossed our CANCEL, or came when nobody waits any more, made a dialog that must be ended.
+      const parsed = givenUp === null && !settled ? parseSdp(dialog.remote.sdp ?? '') : null;
+      const agreed = parsed?.ok ? settleAnswer(parsed.description, profile.media) : null;
+      if (!agreed?.ok) {
+        dialog.destroy({}, () => {});
+        fail(givenUp === null ? 488 : 408, givenUp ?? 'its answer has no media that we offered');
+        return;
+      }
+      const { media } = agreed.agreed;
+      const { callId, legId, local } = request;
+      const names = { callId, legId };
+      const leg = new Leg({
+        world,
+        names,
+        profile,
+        dialog,
+        media,
+        local,
+        origin,
+        sdp,
+        ownsCallId: true,
+        closed: parts.closed,
+      });
+      settle({ kind: 'answered', dialog, leg, media });
+    };
+    try {
+      srf.createUAC(
+        target,
+        { localSdp: sdp, headers: inviteHeaders(parts) },
+        {
+          cbRequest: (_error, req) => {
+            sent = req ?? null;
+            if (sent !== null && givenUp !== null) cancel(world, sent);
+          },
+        },
+        answered,
+      );
+    } catch (error) {
+      fail(503, reasonOf(error));
+    }
+  });
+}
+
+function notAnswered(error: unknown): Answer {
+  const failure = error as { status?: unknown; res?: { get(name: string): string | undefined } };
+  const status = typeof failure?.status === 'number' ? failure.status : 503;
+  const contact = status >= 300 && status < 400 ? failure.res?.get('Contact') : undefined;
+  if (contact !== undefined) return { kind: 'redirected', contact: uriOf(contact) };
+  return { kind: 'failed', status, reason: status === 503 ? reasonOf(error) : `SIP status ${status}` };
+}
+
+function cancel(world: SipWorld, req: SrfRequest): void {
+  try {
+    req.cancel({}, (error) => {
+      if (error) world.log.debug('a CANCEL did not go out', { reason: reasonOf(error) });
+    });
+  } catch (error) {
+    world.log.debug('a CANCEL could not be made', { reason: reasonOf(error) });
+  }
+}
+
+function inviteHeaders(parts: DialParts): Record<string, string> {
+  const { world, profile, request } = parts;
+  const pairs = new Map<HeaderKey, string>([...contextPairs(request.context), callPair(request.callId)]);
+  if (request.result !== undefined) for (const [key, value] of resultPairs(request.result)) pairs.set(key, value);
+  // The server puts its own address in the place of localhost.
+  const user = /^[\w+.~*-]{1,64}$/.test(request.from) ? request.from : 'anonymous';
+  return {
+    from: `<sip:${user}@localhost>`,
+    contact: `<sip:${user}@localhost>`,
+    Allow: ALLOW,
+    'Content-Type': 'application/sdp',
+    ...writeSigned(world, profile, pairs),
+  };
+}
