@@ -105,7 +105,7 @@ class Engine {
 
   // 8 kHz, 16 bit, mono. Recordings are never freed while the engine lives: an index is valid for good.
   virtual int32_t AddRecording(std::span<const int16_t> samples) = 0;   // -1: kRecordingsMax.
-  // Which recordings say digits 0-9, months 1-12, and years 00-99 (two digits) for read-back, per locale number.
+  // Which recordings say digits 0-9, months 1-12, and the years 2000-2099 for read-back, per locale number.
   struct ReadBackVoice { int32_t digits[10]; int32_t months[12]; int32_t years[100]; int32_t pause; };
   virtual void SetReadBackVoice(uint32_t locale, const ReadBackVoice& voice) = 0;
 

@@ -266,7 +266,6 @@ EngineFault MediaCore::ReadBack(const Command& command, LegSlot& slot) {
   if (command.style == ReadBackStyle::kMonthYear && count == 4) {
     const size_t month = size_t{10} * digits[0] + digits[1];
     if (month >= 1 && month <= 12) say(voice.months[month - 1]);
-    say(voice.years[20]);
     say(voice.years[size_t{10} * digits[2] + digits[3]]);
   } else {
     const size_t first = command.style == ReadBackStyle::kLastFour && count > 4 ? count - 4 : 0;
