@@ -33,7 +33,10 @@ export interface NegotiatedMedia {
   readonly receiveEventPayloadType: number | null;
   /** What we send, 10 to 60 ms. */
   readonly ptimeMs: number;
-  /** Ours: `sendonly` means that the peer put us on hold or listens only. */
+  /**
+   * Ours: `recvonly` means that the peer put us on hold, `sendonly` that it only listens. `inactive` at 0.0.0.0 is a call
+   * whose INVITE had no offer: its media come with the first `mediaChanged`. At 0.0.0.0 nothing may be sent.
+   */
   readonly direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
   readonly dtmf: 'event' | 'inband' | 'auto';
 }

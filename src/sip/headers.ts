@@ -6,8 +6,7 @@ import { hasControl } from './uri.ts';
 import { encodeUserToUser } from './user-to-user.ts';
 
 /*
- * The one table of header names. The key on the left is also the name inside User-to-User and in URI parameters; a test
- * reads the table of the README against this one.
+ * The one table of header names. The key on the left is also the name inside User-to-User and in URI parameters.
  */
 export const HEADER_NAMES = {
   // In and out: what a call brings, and what we hand on.
