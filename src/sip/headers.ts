@@ -1,7 +1,6 @@
 import type { CallContext, CallResult } from '../app/ports.ts';
 import type { CallId } from '../lib/ids.ts';
 import { HEADER_VALUE_CHARS_MAX } from './limits.ts';
-import type { ContextKey } from './profile-schema.ts';
 import { hasControl } from './uri.ts';
 import { encodeUserToUser } from './user-to-user.ts';
 
@@ -100,10 +99,13 @@ export function callPair(callId: CallId): readonly [HeaderKey, string] {
   return ['call', callId];
 }
 
-/** The context headers present in a message, by key. `read` answers undefined for a header that is not there. */
-export function readHeaderPairs(read: (name: string) => string | undefined): Map<ContextKey | 'signature', string> {
-  const pairs = new Map<ContextKey | 'signature', string>();
-  for (const key of ['customer', 'amount', 'currency', 'reference', 'flow', 'identified', 'signature'] as const) {
+/**
+ * The X-Hushtone-* headers of a message, by key: all of the table, because a signature binds them all. `read` answers
+ * undefined for a header that is not there.
+ */
+export function readHeaderPairs(read: (name: string) => string | undefined): Map<HeaderKey, string> {
+  const pairs = new Map<HeaderKey, string>();
+  for (const key of Object.keys(HEADER_NAMES) as HeaderKey[]) {
     const value = read(HEADER_NAMES[key]);
     if (value !== undefined) pairs.set(key, value.trim());
   }

@@ -153,6 +153,16 @@ describe('signed context', () => {
     }
   });
 
+  it('binds every header of ours, so that what one server signs the next one believes, and none can be added', () => {
+    const signature = sign(new Map([...pairs, ['call', 'ca_9'], ['result', 'declined']]), SECRET, NOW);
+    const whole = { ...headers(signature), 'X-Hushtone-Call': 'ca_9', 'X-Hushtone-Result': 'declined' };
+    const verdict = (given: Record<string, string>) =>
+      readContext(message('sip:pay@h', given), signed, new SignatureVerifier(SECRET, 300), NOW).ok;
+    expect(verdict(whole)).toBe(true);
+    expect(verdict({ ...whole, 'X-Hushtone-Result': 'approved' })).toBe(false);
+    expect(verdict({ ...whole, 'X-Hushtone-Flow': 'other' })).toBe(false);
+  });
+
   it('is not demanded of a call that brings nothing', () => {
     expect(readContext(message('sip:pay@h'), signed, null, NOW)).toMatchObject({ ok: true, context: {} });
   });
