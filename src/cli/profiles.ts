@@ -7,11 +7,11 @@ const USAGE = `usage: hushtone profiles check [FOLDER]   checks every profile of
 `;
 
 /** Returns the exit status: 0 fine, 1 a profile has faults, 2 wrong use. */
-export function profilesCommand(
+export async function profilesCommand(
   argv: readonly string[],
   out: { write(text: string): unknown } = process.stdout,
   err: { write(text: string): unknown } = process.stderr,
-): number {
+): Promise<number> {
   const [verb, folder = 'sip-profiles', ...more] = argv;
   if (verb === 'schema' && argv.length === 1) {
     out.write(`${JSON.stringify(ProfileSchema, null, 2)}\n`);

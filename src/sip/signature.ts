@@ -77,7 +77,11 @@ export class SignatureVerifier {
     return null;
   }
 
+  /** The oldest first, until one is still in its window: a call pays for few, and none stays for two windows. */
   #forget(now: number): void {
-    for (const [key, { forgetAt }] of this.#seen) if (forgetAt < now) this.#seen.delete(key);
+    for (const [key, { forgetAt }] of this.#seen) {
+      if (forgetAt >= now) return;
+      this.#seen.delete(key);
+    }
   }
 }

@@ -41,9 +41,9 @@ describe('the profiles that are shipped', () => {
     }
   });
 
-  it('are listed by the command', () => {
+  it('are listed by the command', async () => {
     const lines: string[] = [];
-    expect(profilesCommand(['check', FOLDER], { write: (line) => lines.push(line) })).toBe(0);
+    expect(await profilesCommand(['check', FOLDER], { write: (line) => lines.push(line) })).toBe(0);
     expect(lines.join('')).toContain('carrier-trunk: 127.0.0.0/8, ::1');
   });
 });
@@ -113,11 +113,13 @@ describe('a fault of a profile', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => faults(text).length > 0));
   });
 
-  it('ends the command with status 1 and one line', () => {
+  it('ends the command with status 1 and one line', async () => {
     const lines: string[] = [];
-    expect(profilesCommand(['check', '/nowhere'], { write: () => 0 }, { write: (line) => lines.push(line) })).toBe(1);
+    expect(
+      await profilesCommand(['check', '/nowhere'], { write: () => 0 }, { write: (line) => lines.push(line) }),
+    ).toBe(1);
     expect(lines).toEqual(['/nowhere: the folder of SIP profiles cannot be read\n']);
-    expect(profilesCommand([], { write: () => 0 }, { write: () => 0 })).toBe(2);
+    expect(await profilesCommand([], { write: () => 0 }, { write: () => 0 })).toBe(2);
   });
 });
 
