@@ -10,7 +10,7 @@ build: node-modules addon
 
 node-modules: node_modules/.package-lock.json
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm install --no-save --no-audit --no-fund
 	@touch $@
 
 addon: node-modules

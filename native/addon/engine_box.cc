@@ -1,0 +1,296 @@
+#include "addon/engine_box.h"
+
+#include <cstring>
+#include <string>
+
+namespace hushtone {
+namespace {
+
+constexpr size_t kMediaNumbers = 9;    // contract.ts: MEDIA
+constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
+constexpr size_t kStatNumbers = 13;    // contract.ts: STATS
+
+// engine.ts has checked every value; here only the types are asserted, because a wrong one would be read as a pointer.
+bool Has(const Napi::CallbackInfo& info, std::initializer_list<napi_valuetype> types) {
+  size_t i = 0;
+  for (const napi_valuetype type : types) {
+    if (info.Length() <= i || info[i].Type() != type) {
+      Napi::TypeError::New(info.Env(), "argument " + std::to_string(i) + " has another type").ThrowAsJavaScriptException();
+      return false;
+    }
+    ++i;
+  }
+  return true;
+}
+
+template <typename Array>
+bool HasArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, size_t length_min) {
+  if (info.Length() > index && info[index].IsTypedArray()) {
+    const auto array = info[index].As<Napi::TypedArray>();
+    if (array.TypedArrayType() == type && array.ElementLength() >= length_min) return true;
+  }
+  Napi::TypeError::New(info.Env(), "argument " + std::to_string(index) + " is another array").ThrowAsJavaScriptException();
+  return false;
+}
+
+uint32_t U32(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Uint32Value(); }
+
+MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t port, size_t numbers) {
+  MediaConfig media;
+  media.remote_address = info[address].As<Napi::String>().Utf8Value();
+  media.remote_port = static_cast<uint16_t>(U32(info, port));
+  const auto values = info[numbers].As<Napi::Int32Array>();
+  media.codec = values[0] == 8 ? Codec::kPcma : Codec::kPcmu;
+  media.send_payload_type = static_cast<uint8_t>(values[1]);
+  media.receive_payload_type = static_cast<uint8_t>(values[2]);
+  media.send_event_payload_type = static_cast<int16_t>(values[3]);
+  media.receive_event_payload_type = static_cast<int16_t>(values[4]);
+  media.ptime_ms = static_cast<uint8_t>(values[5]);
+  media.send = values[6] != 0;
+  media.receive = values[7] != 0;
+  media.dtmf = static_cast<DtmfMode>(values[8]);
+  return media;
+}
+
+BrandTable ReadBrands(const Napi::Array& rows) {
+  BrandTable table;
+  for (uint32_t i = 0; i < rows.Length() && i < kBrandsMax; ++i) {
+    const auto row = rows.Get(i).As<Napi::Object>();
+    Brand brand;
+    brand.name = row.Get("name").As<Napi::String>().Utf8Value();
+    brand.cvc_length = static_cast<uint8_t>(row.Get("cvcLength").As<Napi::Number>().Uint32Value());
+    brand.precedence = static_cast<uint8_t>(row.Get("precedence").As<Napi::Number>().Uint32Value());
+    brand.luhn = row.Get("luhn").As<Napi::Boolean>().Value();
+    const auto ranges = row.Get("ranges").As<Napi::Uint32Array>();   // first, last, digits, lengths; again.
+    for (size_t at = 0; at + 4 <= ranges.ElementLength(); at += 4) {
+      brand.ranges.push_back({ranges[at], ranges[at + 1], static_cast<uint8_t>(ranges[at + 2]), ranges[at + 3]});
+    }
+    table.brands.push_back(std::move(brand));
+  }
+  return table;
+}
+
+Napi::Value Fault(const Napi::CallbackInfo& info, EngineFault fault) {
+  return Napi::Number::New(info.Env(), static_cast<double>(fault));
+}
+
+Napi::Value Closed(const Napi::CallbackInfo& info) {
+  Napi::Error::New(info.Env(), "the engine is closed").ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+Napi::Function EngineBox::Define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {InstanceMethod<&EngineBox::AddRecording>("addRecording"),
+                      InstanceMethod<&EngineBox::SetReadBackVoice>("setReadBackVoice"),
+                      InstanceMethod<&EngineBox::OpenLeg>("openLeg"), InstanceMethod<&EngineBox::UpdateLeg>("updateLeg"),
+                      InstanceMethod<&EngineBox::SetRoutes>("setRoutes"), InstanceMethod<&EngineBox::Play>("play"),
+                      InstanceMethod<&EngineBox::OpenField>("openField"), InstanceMethod<&EngineBox::OpenKeys>("openKeys"),
+                      InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
+                      InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
+                      InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::Close>("close")});
+}
+
+// JavaScript thread, like every function here. (brands, portFirst, portLast, silenceMs, jitterMsMax, wake)
+EngineBox::EngineBox(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineBox>(info) {
+  if (!Has(info, {napi_object, napi_number, napi_number, napi_number, napi_number, napi_function})) return;
+  std::string error;
+  auto vault = Vault::Create(ReadBrands(info[0].As<Napi::Array>()), &error);
+  if (vault != nullptr) {
+    EngineLimits limits;
+    limits.port_first = static_cast<uint16_t>(U32(info, 1));
+    limits.port_last = static_cast<uint16_t>(U32(info, 2));
+    limits.silence_event_ms = U32(info, 3);
+    limits.jitter_ms_max = U32(info, 4);
+    engine_ = Engine::Create(limits, std::move(vault), &error);
+  }
+  if (engine_ == nullptr) {
+    Napi::Error::New(info.Env(), error).ThrowAsJavaScriptException();
+    return;
+  }
+  // A queue of one: a second wake while one is on its way says nothing new. It must not keep the process alive.
+  wake_ = Wake::New(info.Env(), info[5].As<Napi::Function>(), "hushtone media", 1, 1);
+  wake_.Unref(info.Env());
+  has_wake_ = true;
+  // Waker thread.
+  engine_->SetWake([this] { (void)wake_.NonBlockingCall(); });
+}
+
+EngineBox::~EngineBox() { Shut(); }
+
+void EngineBox::Shut() {
+  if (engine_ != nullptr) engine_->Close();
+  engine_.reset();
+  if (has_wake_) wake_.Release();
+  has_wake_ = false;
+}
+
+Napi::Value EngineBox::Close(const Napi::CallbackInfo& info) {
+  Shut();
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineBox::AddRecording(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!HasArray<Napi::Int16Array>(info, 0, napi_int16_array, 1)) return info.Env().Undefined();
+  const auto samples = info[0].As<Napi::Int16Array>();
+  return Napi::Number::New(info.Env(), engine_->AddRecording({samples.Data(), samples.ElementLength()}));
+}
+
+Napi::Value EngineBox::SetReadBackVoice(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number}) || !HasArray<Napi::Int32Array>(info, 1, napi_int32_array, kVoiceNumbers)) {
+    return info.Env().Undefined();
+  }
+  const int32_t* numbers = info[1].As<Napi::Int32Array>().Data();
+  Engine::ReadBackVoice voice;
+  static_assert(sizeof voice == kVoiceNumbers * sizeof(int32_t));
+  std::memcpy(&voice, numbers, sizeof voice);
+  engine_->SetReadBackVoice(U32(info, 0), voice);
+  return info.Env().Undefined();
+}
+
+// (call, localAddress, localPort, remoteAddress, remotePort, media) → [fault, leg, port]
+Napi::Value EngineBox::OpenLeg(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_string, napi_number, napi_string, napi_number})) return info.Env().Undefined();
+  if (!HasArray<Napi::Int32Array>(info, 5, napi_int32_array, kMediaNumbers)) return info.Env().Undefined();
+  LegOpen open;
+  open.call = U32(info, 0);
+  open.local_address = info[1].As<Napi::String>().Utf8Value();
+  open.local_port = static_cast<uint16_t>(U32(info, 2));
+  open.media = ReadMedia(info, 3, 4, 5);
+  LegHandle leg = 0;
+  uint16_t port = 0;
+  const EngineFault fault = engine_->OpenLeg(open, &leg, &port);
+  auto answer = Napi::Array::New(info.Env(), 3);
+  answer.Set(0U, Fault(info, fault));
+  answer.Set(1U, Napi::Number::New(info.Env(), leg));
+  answer.Set(2U, Napi::Number::New(info.Env(), port));
+  return answer;
+}
+
+// (request, leg, remoteAddress, remotePort, media) → fault
+Napi::Value EngineBox::UpdateLeg(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_string, napi_number})) return info.Env().Undefined();
+  if (!HasArray<Napi::Int32Array>(info, 4, napi_int32_array, kMediaNumbers)) return info.Env().Undefined();
+  return Fault(info, engine_->UpdateLeg(U32(info, 0), U32(info, 1), ReadMedia(info, 2, 3, 4)));
+}
+
+// (request, call, [from, to, from, to …]) → fault
+Napi::Value EngineBox::SetRoutes(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number})) return info.Env().Undefined();
+  if (!HasArray<Napi::Uint32Array>(info, 2, napi_uint32_array, 0)) return info.Env().Undefined();
+  const auto pairs = info[2].As<Napi::Uint32Array>();
+  Engine::Route routes[kLegsPerCallMax * kLegsPerCallMax];
+  const size_t count = pairs.ElementLength() / 2;
+  if (count > std::size(routes)) return Fault(info, EngineFault::kLimit);
+  for (size_t i = 0; i < count; ++i) routes[i] = {pairs[2 * i], pairs[2 * i + 1]};
+  return Fault(info, engine_->SetRoutes(U32(info, 0), U32(info, 1), {routes, count}));
+}
+
+// (request, leg, recordings, bargeIn) → fault
+Napi::Value EngineBox::Play(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_object, napi_boolean})) return info.Env().Undefined();
+  if (!HasArray<Napi::Int32Array>(info, 2, napi_int32_array, 0)) return info.Env().Undefined();
+  const auto recordings = info[2].As<Napi::Int32Array>();
+  const std::span<const int32_t> list(recordings.Data(), recordings.ElementLength());
+  return Fault(info, engine_->Play(U32(info, 0), U32(info, 1), list, info[3].As<Napi::Boolean>().Value()));
+}
+
+// (request, leg, field, lengthMin, lengthMax, brands) → fault
+Napi::Value EngineBox::OpenField(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
+  FieldOrder order;
+  order.kind = static_cast<FieldKind>(U32(info, 2));
+  order.length_min = static_cast<uint8_t>(U32(info, 3));
+  order.length_max = static_cast<uint8_t>(U32(info, 4));
+  order.brands_allowed = U32(info, 5);
+  return Fault(info, engine_->OpenField(U32(info, 0), U32(info, 1), order));
+}
+
+// (request, leg, allowedEvents, lengthMax) → fault
+Napi::Value EngineBox::OpenKeys(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
+  return Fault(info, engine_->OpenKeys(U32(info, 0), U32(info, 1), static_cast<uint16_t>(U32(info, 2)),
+                                       static_cast<uint8_t>(U32(info, 3))));
+}
+
+// (request, leg, field, style, locale) → fault
+Napi::Value EngineBox::ReadBack(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
+  return Fault(info, engine_->ReadBack(U32(info, 0), U32(info, 1), static_cast<FieldKind>(U32(info, 2)),
+                                       static_cast<ReadBackStyle>(U32(info, 3)), U32(info, 4)));
+}
+
+// (which, request, leg, field) → fault: the orders that need no more than a leg. Numbers as in contract.ts: LEG_ORDERS.
+Napi::Value EngineBox::LegOrder(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
+  const uint32_t request = U32(info, 1);
+  const LegHandle leg = U32(info, 2);
+  switch (U32(info, 0)) {
+    case 1: return Fault(info, engine_->CloseLeg(request, leg));
+    case 2: return Fault(info, engine_->StopPlay(request, leg));
+    case 3: return Fault(info, engine_->BeginPayment(request, leg));
+    case 4: return Fault(info, engine_->EndPayment(request, leg));
+    case 5: return Fault(info, engine_->CloseField(request, leg));
+    case 6: return Fault(info, engine_->WipeField(request, leg, static_cast<FieldKind>(U32(info, 3))));
+    case 7: return Fault(info, engine_->CloseKeys(request, leg));
+    default: return Fault(info, EngineFault::kBadArgument);
+  }
+}
+
+Napi::Value EngineBox::SetToday(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number})) return info.Env().Undefined();
+  return Fault(info, engine_->SetToday(static_cast<uint16_t>(U32(info, 0)), static_cast<uint8_t>(U32(info, 1))));
+}
+
+// (leg, numbers) → fault
+Napi::Value EngineBox::ReadStats(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number}) || !HasArray<Napi::Float64Array>(info, 1, napi_float64_array, kStatNumbers)) {
+    return info.Env().Undefined();
+  }
+  LegStats stats;
+  const EngineFault fault = engine_->ReadStats(U32(info, 0), &stats);
+  const uint64_t numbers[kStatNumbers] = {
+      stats.packets_received, stats.packets_sent,           stats.packets_lost,      stats.packets_late,
+      stats.packets_duplicate, stats.packets_from_elsewhere, stats.packets_malformed, stats.frames_concealed,
+      stats.keys_by_event,    stats.keys_inband,            stats.keys_inband_ignored, stats.jitter_us,
+      stats.round_trip_us};
+  double* out = info[1].As<Napi::Float64Array>().Data();
+  for (size_t i = 0; i < kStatNumbers; ++i) out[i] = static_cast<double>(numbers[i]);
+  return Fault(info, fault);
+}
+
+// (bytes) → [bytes written, events lost so far]. Whole records of sizeof(EngineEvent).
+Napi::Value EngineBox::Drain(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!HasArray<Napi::Uint8Array>(info, 0, napi_uint8_array, sizeof(EngineEvent))) return info.Env().Undefined();
+  auto bytes = info[0].As<Napi::Uint8Array>();
+  EngineEvent events[64];
+  size_t written = 0;
+  uint64_t lost = 0;
+  while (written + sizeof events <= bytes.ByteLength()) {
+    const size_t count = engine_->Drain(events, &lost);
+    std::memcpy(bytes.Data() + written, events, count * sizeof(EngineEvent));
+    written += count * sizeof(EngineEvent);
+    if (count < std::size(events)) break;
+  }
+  auto answer = Napi::Array::New(info.Env(), 2);
+  answer.Set(0U, Napi::Number::New(info.Env(), static_cast<double>(written)));
+  answer.Set(1U, Napi::Number::New(info.Env(), static_cast<double>(lost)));
+  return answer;
+}
+
+}  // namespace hushtone
