@@ -1,0 +1,23 @@
+import type { CallResult, GatewayVerb } from './ports.ts';
+
+/** What `telemetry/` counts of the application; names and numbers only. */
+export interface AppMetrics {
+  callStarted(): void;
+  callRefused(code: string): void;
+  callEnded(durationMs: number): void;
+  paymentEnded(result: CallResult['result'], durationMs: number): void;
+  gatewayAsked(gateway: string, verb: GatewayVerb, outcome: string, durationMs: number): void;
+  /** A machine had no row for an input. */
+  inputIgnored(state: string, input: string): void;
+  failure(code: string): void;
+}
+
+export const noMetrics: AppMetrics = {
+  callStarted() {},
+  callRefused() {},
+  callEnded() {},
+  paymentEnded() {},
+  gatewayAsked() {},
+  inputIgnored() {},
+  failure() {},
+};
