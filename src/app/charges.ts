@@ -118,7 +118,7 @@ async function askOnce(
     const isSure =
       !sent || BEFORE_SENDING.has(code) || code === 'GATEWAY_UNREACHABLE' || code === 'GATEWAY_REQUEST_INVALID';
     deps.metrics.failure(code);
-    return { outcome: isSure ? 'notSent' : 'unknown', reason: code };
+    return isSure ? { outcome: 'notSent', reason: code } : { outcome: 'unknown', reason: code };
   }
 }
 
