@@ -203,7 +203,8 @@ export class SessionRunner {
     await this.#tellField(before, state);
     for (const output of outputs) {
       const failed = await this.#carryOut(output);
-      if (failed === null) continue;
+      // With a charge open, what the caller hears is not worth a charge that is never asked.
+      if (failed === null || state.kind === 'authorizing' || state.kind === 'resolving') continue;
       this.#queue.unshift({ input: { kind: 'orderFailed', code: failed } });
       return;
     }
