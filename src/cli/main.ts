@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { nearest } from './nearest.ts';
+import { nearest } from '../lib/nearest.ts';
 import { endWithParent } from './parent.ts';
 
 export type Command = (argv: readonly string[]) => Promise<number>;

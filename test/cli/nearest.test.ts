@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nearest } from '../../src/cli/nearest.ts';
+import { nearest } from '../../src/lib/nearest.ts';
 
 describe('suggesting a command', () => {
   const names = ['serve', 'demo', 'decode', 'sip-server'];

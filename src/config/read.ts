@@ -1,0 +1,247 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import type { GatewayVerb } from '../app/ports.ts';
+import { ServiceError } from '../lib/errors.ts';
+import { Sensitive } from '../lib/sensitive.ts';
+import type { Flow } from '../session/flow.ts';
+import { check, type Fault } from './check.ts';
+import type { Config, EgressHost, GatewayConfig, SipConfig } from './config.ts';
+import { applyEnvironment, type Environment } from './environment.ts';
+import { readFlow } from './flows.ts';
+import { type ConfigFile, ConfigSchema } from './schema.ts';
+
+const FILE_BYTES_MAX = 1_048_576;
+const FAULTS_SHOWN_MAX = 50;
+const SECRET_CHARS_MAX = 4_096;
+const API_KEY_CHARS_MIN = 20;
+const ALL_VERBS: readonly GatewayVerb[] = ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'];
+const DIALECT_VERBS = { connector: ['purchase'], hushtone: ALL_VERBS } as const;
+const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
+
+export interface ReadOptions {
+  /** The file's path; null reads `hushtone.yaml` of the working directory where there is one, else the defaults. */
+  readonly file: string | null;
+  readonly environment: Environment;
+  /** Relative paths of the defaults stand in this folder; those of a file, in the file's folder. */
+  readonly directory: string;
+}
+
+/**
+ * Reads, checks and completes the configuration.
+ * Throws ServiceError CONFIG_INVALID; its message has one line for each fault: file, line, key path, what was expected.
+ */
+export function readConfig(options: ReadOptions): Config {
+  const found = resolve(options.directory, options.file ?? 'hushtone.yaml');
+  const file = options.file !== null || existsSync(found) ? found : null;
+  const text = file === null ? '' : readText(file);
+  return parseConfig(text, { ...options, file });
+}
+
+function readText(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message;
+    throw new ServiceError('CONFIG_INVALID', `${file}: expected a readable file, found ${reason}`);
+  }
+  if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
+    throw new ServiceError('CONFIG_INVALID', `${file}: expected at most ${FILE_BYTES_MAX} bytes`);
+  }
+  return text;
+}
+
+/** As readConfig, on the file's text. */
+export function parseConfig(text: string, options: ReadOptions): Config {
+  const label = options.file ?? 'embedded defaults';
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    const messages = document.errors.map((error) => `${label}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
+    throw new ServiceError('CONFIG_INVALID', messages.slice(0, FAULTS_SHOWN_MAX).join('\n'));
+  }
+  const faults: Fault[] = [];
+  let tree: unknown;
+  try {
+    tree = document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    throw new ServiceError('CONFIG_INVALID', `${label}: ${(error as Error).message}`);
+  }
+  const checked = check(ConfigSchema, applyEnvironment(tree, options.environment, faults), faults);
+  const config = faults.length === 0 ? complete(checked as ConfigFile, options, faults) : null;
+  if (config !== null && faults.length === 0) return config;
+  const lineOf = (path: string) => {
+    const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
+    for (; keys.length > 0; keys.pop()) {
+      const node = document.getIn(keys, true) as { range?: [number, number, number] } | undefined;
+      if (node?.range) return `:${lines.linePos(node.range[0]).line}`;
+    }
+    return '';
+  };
+  const messages = faults.slice(0, FAULTS_SHOWN_MAX).map(({ path, message }) => {
+    return `${label}${lineOf(path)}: ${path === '' ? 'the whole file' : path} ${message}`;
+  });
+  if (faults.length > FAULTS_SHOWN_MAX) messages.push(`${label}: and ${faults.length - FAULTS_SHOWN_MAX} more`);
+  throw new ServiceError('CONFIG_INVALID', messages.join('\n'), { detail: { faults: faults.length } });
+}
+
+function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Config {
+  const base = options.file === null ? options.directory : dirname(options.file);
+  const path = (name: string) => resolve(base, name);
+  const pathOrNull = (name: string | undefined) => (name === undefined ? null : path(name));
+  const secret = (key: string, value: SecretText) => readSecret(key, value, { base, ...options }, faults);
+  const varDir = path(file.varDir);
+  const gateways = new Map<string, GatewayConfig>();
+  for (const [name, gateway] of Object.entries(file.gateways)) {
+    const at = `gateways.${name}`;
+    const url = gateway.url ?? `http://127.0.0.1:${file.sandbox.port}`;
+    if (!URL.canParse(url)) faults.push({ path: `${at}.url`, message: `expected a URL, found "${url}"` });
+    else if (/^http:/.test(url) && !LOOPBACK.test(new URL(url).hostname.replace(/^\[|\]$/g, ''))) {
+      faults.push({ path: `${at}.url`, message: 'expected https (http only towards loopback)' });
+    }
+    const caFile = pathOrNull(gateway.caFile);
+    if (caFile !== null && !existsSync(caFile)) {
+      faults.push({ path: `${at}.caFile`, message: `expected a file of certificates, found none at ${caFile}` });
+    }
+    if (gateway.kind === 'sandbox') {
+      const key = gateway.key === undefined ? null : secret(`${at}.key`, gateway.key);
+      gateways.set(name, { kind: 'sandbox', url, key, caFile });
+      continue;
+    }
+    const possible: readonly GatewayVerb[] = DIALECT_VERBS[gateway.dialect];
+    for (const verb of gateway.verbs ?? []) {
+      if (!possible.includes(verb))
+        faults.push({ path: `${at}.verbs`, message: `expected only ${possible.join(', ')}` });
+    }
+    const { dialect, username } = gateway;
+    const password = secret(`${at}.password`, gateway.password);
+    gateways.set(name, {
+      kind: 'generic-rest',
+      url,
+      dialect,
+      username,
+      password,
+      caFile,
+      verbs: gateway.verbs ?? possible,
+    });
+  }
+  const flows = new Map<string, Flow>();
+  for (const [name, flow] of Object.entries(file.flows)) {
+    flows.set(name, readFlow(name, flow, [...gateways.keys()], faults));
+  }
+  if (flows.size === 0) faults.push({ path: 'flows', message: 'expected at least one flow' });
+  if (file.media.portLast - file.media.portFirst < 1) {
+    faults.push({ path: 'media.portLast', message: `expected more than portFirst (${file.media.portFirst})` });
+  }
+  const keys = file.http.keys.map((key, index) => secret(`http.keys[${index}]`, key));
+  for (const [index, key] of keys.entries()) {
+    if (key.reveal().length >= API_KEY_CHARS_MIN) continue;
+    faults.push({ path: `http.keys[${index}]`, message: `expected at least ${API_KEY_CHARS_MIN} characters` });
+  }
+  if (keys.length === 0 && !LOOPBACK.test(file.http.address)) {
+    faults.push({ path: 'http.address', message: 'expected a loopback address, because http.keys is empty' });
+  }
+  const addresses = { 'sip.address': file.sip.address, 'media.address': file.media.address };
+  for (const [key, address] of Object.entries(addresses)) {
+    if (isIP(address) === 0) faults.push({ path: key, message: `expected an IP address, found "${address}"` });
+  }
+  const run = Object.values(file.gateways).some((gateway) => gateway.kind === 'sandbox' && gateway.url === undefined);
+  return {
+    file: options.file,
+    varDir,
+    sip: readSip(file, path(file.sip.profiles), secret, options.environment),
+    media: { ...file.media, workers: file.media.workers === 0 ? availableParallelism() : file.media.workers },
+    http: { ...file.http, keys },
+    store: {
+      file: file.store.file === undefined ? resolve(varDir, 'hushtone.db') : path(file.store.file),
+      retentionDays: file.store.retentionDays,
+    },
+    prompts: { directory: path(file.prompts.directory), overrides: pathOrNull(file.prompts.overrides) },
+    sandbox: { run, port: file.sandbox.port },
+    gateways,
+    flows,
+    worker: { egress: readEgress(file, [...gateways.values()], faults), legsMax: file.worker.legsMax },
+    limits: file.limits,
+    drainMs: file.drainMs,
+    log: file.log,
+  };
+}
+
+type SecretText = string | { file: string } | { env: string };
+type ReadSecret = (key: string, value: SecretText) => Sensitive<string>;
+
+/**
+ * The supervisor draws the embedded server's secret and port and hands both to its children in these variables, so that
+ * each can read the file by itself.
+ */
+export const SIP_SECRET_VARIABLE = 'HUSHTONE_SIP_SECRET';
+
+function readSip(file: ConfigFile, profiles: string, secret: ReadSecret, environment: Environment): SipConfig {
+  const { server, address, udpPort, tcpPort, wsPort, adminPort } = file.sip;
+  const secrets = new Map(
+    Object.entries(file.sip.secrets).map(([name, value]) => [name, secret(`sip.secrets.${name}`, value)] as const),
+  );
+  if (server !== 'embedded') {
+    const { host, port } = server.drachtio;
+    const password = secret('sip.server.drachtio.secret', server.drachtio.secret);
+    return { server: { kind: 'drachtio', host, port, secret: password }, profiles, secrets };
+  }
+  const given = environment[SIP_SECRET_VARIABLE];
+  const random = new Sensitive('SIP server secret', given || randomBytes(24).toString('base64url'));
+  const embedded = { kind: 'embedded', address, udpPort, tcpPort, wsPort, adminPort, secret: random } as const;
+  return { server: embedded, profiles, secrets };
+}
+
+function readSecret(
+  key: string,
+  value: SecretText,
+  options: { base: string; environment: Environment },
+  faults: Fault[],
+): Sensitive<string> {
+  const label = key.replace(/^.*\.(?=[^.]+\.[^.]+$)/, '');
+  if (typeof value === 'string') return new Sensitive(label, value);
+  let text: string | undefined;
+  let place: string;
+  if ('env' in value) {
+    text = options.environment[value.env];
+    place = `environment variable ${value.env}`;
+  } else {
+    const name = resolve(options.base, value.file);
+    place = `file ${name}`;
+    try {
+      text = readFileSync(name, 'utf8').trim();
+    } catch {
+      text = undefined;
+    }
+  }
+  if (text === undefined || text === '' || text.length > SECRET_CHARS_MAX) {
+    const size = `1 to ${SECRET_CHARS_MAX} characters`;
+    const state = text === undefined ? 'none that can be read' : text === '' ? 'nothing in it' : 'more';
+    faults.push({ path: key, message: `expected a secret of ${size} in ${place}, found ${state}` });
+  }
+  return new Sensitive(label, text ?? '');
+}
+
+/** The worker may reach what is listed, or else the gateways, and nothing besides. */
+function readEgress(file: ConfigFile, gateways: readonly GatewayConfig[], faults: Fault[]): readonly EgressHost[] {
+  const derived = gateways.flatMap(({ url, caFile }) => {
+    if (!URL.canParse(url)) return [];
+    const parsed = new URL(url);
+    const tls = parsed.protocol === 'https:';
+    return [{ host: parsed.hostname.toLowerCase(), port: Number(parsed.port || (tls ? 443 : 80)), tls, caFile }];
+  });
+  if (file.worker.egress === undefined) return derived;
+  const allowed = file.worker.egress.map((entry) => entry.toLowerCase());
+  for (const { host, port } of derived) {
+    if (allowed.includes(`${host}:${port}`)) continue;
+    faults.push({
+      path: 'worker.egress',
+      message: `expected ${host}:${port} in the list, which a gateway's url names`,
+    });
+  }
+  return derived.filter(({ host, port }) => allowed.includes(`${host}:${port}`));
+}

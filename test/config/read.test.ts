@@ -1,0 +1,161 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { parseConfig, readConfig } from '../../src/config/read.ts';
+import { ServiceError } from '../../src/lib/errors.ts';
+
+const options = { file: '/etc/hushtone/hushtone.yaml', environment: {}, directory: '/srv' };
+
+function faultsOf(text: string, environment: Record<string, string> = {}): string[] {
+  try {
+    parseConfig(text, { ...options, environment });
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    return (error as ServiceError).message.split('\n');
+  }
+  return [];
+}
+
+function plain(config: Config): unknown {
+  return JSON.parse(
+    JSON.stringify(config, (_key, value) => (value instanceof Map ? Object.fromEntries(value) : value)),
+  );
+}
+
+describe('reading the configuration', () => {
+  it('starts on the documented ports without a file', () => {
+    const config = parseConfig('', { ...options, file: null });
+    expect(config.sip.server).toMatchObject({ kind: 'embedded', udpPort: 5060, tcpPort: 5060, wsPort: 5066 });
+    expect(config.media).toMatchObject({ portFirst: 20000, portLast: 29999 });
+    expect(config.http).toMatchObject({ address: '127.0.0.1', port: 8080, keys: [] });
+    expect(config.store.file).toBe('/srv/var/hushtone.db');
+    expect(config.media.workers).toBeGreaterThan(0);
+    expect(config.flows.get('default')?.fields).toEqual({
+      pan: { confirm: true, retriesMax: 2 },
+      expiry: { confirm: true, retriesMax: 2 },
+      cvc: { confirm: false, retriesMax: 2 },
+    });
+  });
+
+  it('finds in the example file exactly the defaults', () => {
+    const example = readFileSync(new URL('../../docs/hushtone.yaml.example', import.meta.url), 'utf8');
+    expect(plain(parseConfig(example, options))).toEqual(plain(parseConfig('', options)));
+  });
+
+  it('draws a new secret for the embedded server unless the environment brings one', () => {
+    const secretOf = (environment: Record<string, string>) =>
+      parseConfig('', { ...options, environment }).sip.server.kind === 'embedded'
+        ? parseConfig('', { ...options, environment }).sip.server
+        : null;
+    expect(secretOf({})?.secret.reveal()).not.toBe(secretOf({})?.secret.reveal());
+    expect(secretOf({ HUSHTONE_SIP_SECRET: 'given' })?.secret.reveal()).toBe('given');
+  });
+
+  it('takes paths relative to the file', () => {
+    expect(parseConfig('sip: { profiles: peers }', options).sip.profiles).toBe('/etc/hushtone/peers');
+  });
+
+  it('lets the environment go over the file', () => {
+    const environment = { HUSHTONE_HTTP_PORT: '11080', HUSHTONE_VAR_DIR: '/tmp/x' };
+    const config = parseConfig('http: { port: 9000 }', { ...options, environment });
+    expect([config.http.port, config.varDir]).toEqual([11080, '/tmp/x']);
+    expect(faultsOf('', { HUSHTONE_HTTP_PORT: 'many' })[0]).toContain('environment variable HUSHTONE_HTTP_PORT');
+  });
+
+  it('lets a worker reach the gateways and nothing else', () => {
+    const text = 'gateways: { bank: { kind: generic-rest, url: "https://Pay.Example.com/charge", password: p } }';
+    const flow = '\nflows: { default: { gateway: bank } }';
+    expect(parseConfig(text + flow, options).worker.egress).toEqual([
+      { host: 'pay.example.com', port: 443, tls: true, caFile: null },
+    ]);
+    expect(faultsOf(`${text}${flow}\nworker: { egress: ['other.example.com:443'] }`)[0]).toContain(
+      'pay.example.com:443',
+    );
+  });
+
+  it('reads secrets from files and variables, and prints none of them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-config-'));
+    writeFileSync(join(folder, 'key'), 'a-key-of-more-than-twenty-characters\n');
+    writeFileSync(join(folder, 'c.yaml'), 'http: { keys: [{ file: key }] }\nsip: { secrets: { pbx: { env: PBX } } }');
+    const environment = { PBX: 'from-the-environment' };
+    const config = readConfig({ file: join(folder, 'c.yaml'), environment, directory: folder });
+    expect(config.http.keys[0]?.reveal()).toBe('a-key-of-more-than-twenty-characters');
+    expect(config.sip.secrets.get('pbx')?.reveal()).toBe('from-the-environment');
+    expect(JSON.stringify(plain(config))).not.toMatch(/a-key-of|from-the-env/);
+  });
+});
+
+describe('a wrong configuration', () => {
+  it.each([
+    ['sip: { udpport: 1 }', 'sip.udpport is not a known key; did you mean "udpPort"?'],
+    ['sip: { udpPort: 70000 }', 'sip.udpPort expected a whole number 0 to 65535, found 70000'],
+    ['sip: { server: embeded }', 'sip.server expected '],
+    ['sip: { address: here }', 'sip.address expected an IP address, found "here"'],
+    ['http: { keys: [short] }', 'http.keys[0] expected at least 20 characters'],
+    ['http: { address: 0.0.0.0 }', 'http.address expected a loopback address, because http.keys is empty'],
+    ['media: { portFirst: 30000 }', 'media.portLast expected more than portFirst (30000)'],
+    ['flows: { a: { brands: [vissa] } }', 'flows.a.brands[0] is not a known brand: "vissa"; did you mean "visa"?'],
+    ['flows: { a: { currency: XXX } }', 'flows.a.currency expected an ISO 4217 code, found "XXX"'],
+    ['flows: { a: { gateway: bank } }', 'flows.a.gateway expected a name under gateways (sandbox), found "bank"'],
+    ['flows: { a: { next: { kind: refre } } }', 'flows.a.next.kind expected one of bye, refer, bridge, found "refre"'],
+    ['flows: { a: { next: { kind: refer } } }', 'flows.a.next.target is missing'],
+    ['flows: { a: { fields: { pan: {} } } }', 'flows.a.fields.expiry is missing'],
+    ['flows: { a: { amount: { minimumMinor: 5, maximumMinor: 4 } } }', 'expected at most maximumMinor (4)'],
+    ['flows: {}', 'flows expected at least one flow'],
+    ['gateways: { sandbox: { kind: sandbox, url: "http://192.0.2.1" } }', 'expected https'],
+    ['gateways: { sandbox: { kind: sandbox, caFile: no.pem } }', 'expected a file of certificates'],
+    ['sip: { secrets: { pbx: { env: NOT_SET } } }', 'environment variable NOT_SET, found none that can be read'],
+    ['[]', 'the whole file expected keys'],
+    ['a: b: c', 'Nested mappings are not allowed'],
+  ])('%s is refused in words', (text, words) => {
+    const faults = faultsOf(text);
+    expect(faults.length).toBe(1);
+    expect(faults[0]).toContain(words);
+    expect(faults[0]).toMatch(/^\/etc\/hushtone\/hushtone\.yaml(:\d+)?: /);
+  });
+
+  it('names every fault at once, each with its line', () => {
+    const faults = faultsOf('drainMs: no\nhttp:\n  port: 1\n  colour: red\n');
+    expect(faults.map((fault) => fault.split(':')[1])).toEqual(['4', '1']);
+  });
+
+  it('shows no secret in a fault', () => {
+    expect(faultsOf('http: { keys: [[topsecret]] }').join()).not.toContain('topsecret');
+    expect(faultsOf('sip: { secrets: { pbx: { value: topsecret } } }').join()).not.toContain('topsecret');
+  });
+
+  it('is named where it cannot be read', () => {
+    const read = () => readConfig({ file: '/nowhere/h.yaml', environment: {}, directory: '/' });
+    expect(read).toThrow('/nowhere/h.yaml: expected a readable file, found no such file');
+  });
+
+  it('never ends in anything but a configuration or CONFIG_INVALID', () => {
+    const key = fc.constantFrom(
+      'sip',
+      'http',
+      'flows',
+      'gateways',
+      'kind',
+      'default',
+      'keys',
+      'server',
+      'x',
+      '__proto__',
+    );
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof({ maxDepth: 4 }, fc.jsonValue(), fc.dictionary(key, tie('tree')), fc.array(tie('tree'))),
+    }));
+    fc.assert(
+      fc.property(tree, (value) => {
+        try {
+          parseConfig(JSON.stringify(value), options);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ServiceError);
+        }
+      }),
+    );
+  });
+});
