@@ -197,6 +197,8 @@ const REVEAL_ALLOWED: ReadonlySet<string> = new Set([
   'src/lib/sensitive.ts',
   'src/main.ts',
   'src/media/client.ts',
+  'src/media/connection.ts',
+  'src/worker/process.ts',
   'src/sip/signature.ts',
   'src/sip/front-end.ts',
   'src/api/auth.ts',

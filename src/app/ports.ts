@@ -226,7 +226,10 @@ export interface MediaPort {
   /** Replaces the whole matrix of a call. */
   setRoutes(callId: CallId, routes: readonly Route[]): Promise<void>;
   /** Plays recordings one after the other; `playEnded` follows exactly once. */
-  play(legId: LegId, order: { playId: string; recordings: readonly string[]; bargeIn: boolean }): Promise<void>;
+  play(
+    legId: LegId,
+    order: { playId: string; recordings: readonly string[]; bargeIn: boolean; locale?: string },
+  ): Promise<void>;
   stopPlay(legId: LegId): Promise<void>;
   /** From here to `endPayment` every key of this leg outside an open collection is sensitive. */
   beginPayment(callId: CallId, paymentId: PaymentId, legId: LegId): Promise<void>;

@@ -1,0 +1,366 @@
+import type {
+  EgressAnswer,
+  EgressRequest,
+  FieldFacts,
+  FieldOrder,
+  LegStats,
+  LocalMedia,
+  MediaEvent,
+  MediaPort,
+  NegotiatedMedia,
+  ReadBackStyle,
+  Route,
+} from '../app/ports.ts';
+import type { Clock } from '../lib/clock.ts';
+import { ServiceError } from '../lib/errors.ts';
+import type { CallId, LegId, PaymentId } from '../lib/ids.ts';
+import type { Log } from '../lib/log.ts';
+import { Sensitive } from '../lib/sensitive.ts';
+import type { FieldName } from '../session/flow.ts';
+import type { Event, Orders, WireFacts, WireMedia } from '../worker/wire.ts';
+import { Connection, type WorkerAddress } from './connection.ts';
+
+const ORDER_TIMEOUT_MS = 3000;
+/** On top of the request's own limit, which the worker keeps. */
+const SEND_SLACK_MS = 2000;
+
+export interface MediaClientOptions {
+  readonly workers: readonly WorkerAddress[];
+  readonly locale: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface MediaClient extends MediaPort {
+  /** Workers connected now; the readiness of the whole. */
+  readyWorkers(): number;
+  /** How often a worker died with calls on it. */
+  readonly counters: { workersLost: number; legsRecreated: number; legsLost: number };
+  close(): void;
+}
+
+/** Everything that brings a leg back on another worker process: the order that opened it, as it is now. */
+interface LegState {
+  readonly legId: LegId;
+  readonly callId: CallId;
+  media: WireMedia | undefined;
+  local: LocalMedia;
+}
+
+interface CallState {
+  readonly worker: WorkerState;
+  readonly legs: Map<LegId, LegState>;
+  routes: readonly Route[];
+  payment: { readonly paymentId: PaymentId; readonly legId: LegId } | null;
+  listener: ((event: MediaEvent) => void) | null;
+  /** Events before anybody listens. */
+  early: MediaEvent[];
+}
+
+interface WorkerState {
+  readonly connection: Connection;
+  pid: number;
+  calls: number;
+}
+
+const EARLY_EVENTS_MAX = 64;
+
+/** The control side of the workers. A call lives on one worker; when that dies its legs are made again on the next. */
+export function createMediaClient(options: MediaClientOptions): MediaClient {
+  const { clock, log } = options;
+  const calls = new Map<CallId, CallState>();
+  const callOfLeg = new Map<LegId, CallId>();
+  const callOfPayment = new Map<PaymentId, CallId>();
+  const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0 };
+
+  const workers: WorkerState[] = [];
+  for (const address of options.workers) {
+    const connection = new Connection(address, clock, log, {
+      ready(pid) {
+        const isFirst = worker.pid === 0;
+        worker.pid = pid;
+        // A worker that lost us has wiped what was keyed, a new one knows nothing: both are told again.
+        if (!isFirst) void recreate(worker);
+      },
+      lost() {
+        counters.workersLost += 1;
+        log.warn('media worker lost', { pid: worker.pid, calls: worker.calls });
+      },
+      event: (callId, event) => {
+        const call = calls.get(callId);
+        if (call !== undefined) tell(call, toMediaEvent(event));
+      },
+    });
+    const worker: WorkerState = { connection, pid: 0, calls: 0 };
+    workers.push(worker);
+  }
+
+  function tell(call: CallState, event: MediaEvent): void {
+    if (call.listener !== null) call.listener(event);
+    else if (call.early.length < EARLY_EVENTS_MAX) call.early.push(event);
+  }
+
+  function callOf(legId: LegId): CallState {
+    const call = calls.get(callOfLeg.get(legId) ?? '');
+    if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no leg ${legId}`);
+    return call;
+  }
+
+  function payingCall(paymentId: PaymentId): CallState {
+    const call = calls.get(callOfPayment.get(paymentId) ?? '');
+    if (call === undefined) throw new ServiceError('PAYMENT_NOT_FOUND', `no payment ${paymentId}`);
+    return call;
+  }
+
+  function leastLoaded(): WorkerState {
+    const ready = workers.filter((worker) => worker.connection.isReady).sort((a, b) => a.calls - b.calls);
+    if (ready[0] === undefined) throw new ServiceError('WORKER_UNAVAILABLE', 'no media worker is connected');
+    return ready[0];
+  }
+
+  const order = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
+    await call.worker.connection.ask(kind, value, 'done', ORDER_TIMEOUT_MS);
+  };
+
+  async function openOn(call: CallState, leg: LegState, blocked: boolean): Promise<LocalMedia> {
+    const { legId, callId, media, local } = leg;
+    const value = { callId, legId, localPort: local.port, blocked, ...(media === undefined ? {} : { media }) };
+    const opened = await call.worker.connection.ask('openLeg', value, 'legOpened', ORDER_TIMEOUT_MS);
+    return { address: opened.localAddress, port: opened.localPort };
+  }
+
+  /** After a worker's death: the same ports, the payment first, so that nobody hears the payer, then who hears whom. */
+  async function recreate(worker: WorkerState): Promise<void> {
+    for (const [callId, call] of calls) {
+      if (call.worker !== worker) continue;
+      for (const leg of [...call.legs.values()]) {
+        try {
+          await openOn(call, leg, call.payment !== null);
+          if (call.payment?.legId === leg.legId) {
+            await order(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
+          }
+          counters.legsRecreated += 1;
+          tell(call, { kind: 'legRecreated', legId: leg.legId });
+        } catch (error) {
+          counters.legsLost += 1;
+          log.error('leg lost with its worker', { callId, legId: leg.legId, reason: (error as Error).message });
+          forgetLeg(call, leg.legId);
+          tell(call, { kind: 'legLost', legId: leg.legId });
+        }
+      }
+      const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
+      if (routes.length > 0) await sendRoutes(call, callId, routes).catch((error) => log.error(String(error)));
+    }
+  }
+
+  function sendRoutes(call: CallState, callId: CallId, routes: readonly Route[]): Promise<void> {
+    const open = routes.filter((route) => route.mode === 'open').map(({ from, to }) => ({ from, to }));
+    return order(call, 'setRoutes', { callId, routes: open });
+  }
+
+  function forgetLeg(call: CallState, legId: LegId): void {
+    call.legs.delete(legId);
+    const callId = callOfLeg.get(legId) ?? '';
+    callOfLeg.delete(legId);
+    if (call.legs.size > 0) return;
+    call.worker.calls -= 1;
+    calls.delete(callId);
+    if (call.payment !== null) callOfPayment.delete(call.payment.paymentId);
+  }
+
+  return {
+    counters,
+    readyWorkers: () => workers.filter((worker) => worker.connection.isReady).length,
+    close: () => {
+      for (const worker of workers) worker.connection.close();
+    },
+
+    async openLeg({ callId, legId, media }) {
+      let call = calls.get(callId);
+      if (call === undefined) {
+        const worker = leastLoaded();
+        worker.calls += 1;
+        call = { worker, legs: new Map(), routes: [], payment: null, listener: null, early: [] };
+        calls.set(callId, call);
+      }
+      const wire = media === null ? undefined : toWireMedia(media);
+      const leg: LegState = { legId, callId, media: wire, local: { address: '', port: 0 } };
+      call.legs.set(legId, leg);
+      callOfLeg.set(legId, callId);
+      try {
+        leg.local = await openOn(call, leg, false);
+        return leg.local;
+      } catch (error) {
+        forgetLeg(call, legId);
+        throw error;
+      }
+    },
+
+    async updateLeg(legId, media) {
+      const call = callOf(legId);
+      const wire = toWireMedia(media);
+      const opened = await call.worker.connection.ask(
+        'updateLeg',
+        { legId, media: wire },
+        'legOpened',
+        ORDER_TIMEOUT_MS,
+      );
+      const leg = call.legs.get(legId);
+      if (leg !== undefined) leg.media = wire;
+      return { address: opened.localAddress, port: opened.localPort };
+    },
+
+    async closeLeg(legId): Promise<LegStats> {
+      const call = callOf(legId);
+      try {
+        return await call.worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS);
+      } finally {
+        forgetLeg(call, legId);
+      }
+    },
+
+    async setRoutes(callId, routes) {
+      const call = calls.get(callId);
+      if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no call ${callId}`);
+      call.routes = routes;
+      await sendRoutes(call, callId, routes);
+    },
+
+    play: async (legId, { playId, recordings, bargeIn, locale = options.locale }) =>
+      order(callOf(legId), 'play', { legId, playId, recordings, bargeIn, locale }),
+    stopPlay: async (legId) => order(callOf(legId), 'stopPlay', { legId }),
+
+    async beginPayment(callId, paymentId, legId) {
+      const call = callOf(legId);
+      await order(call, 'beginPayment', { callId, paymentId, legId });
+      call.payment = { paymentId, legId };
+      callOfPayment.set(paymentId, callId);
+    },
+
+    async endPayment(paymentId) {
+      const call = calls.get(callOfPayment.get(paymentId) ?? '');
+      callOfPayment.delete(paymentId);
+      if (call === undefined) return;
+      call.payment = null;
+      // A worker that is away holds nothing: what it held died with it.
+      if (call.worker.connection.isReady) await order(call, 'endPayment', { paymentId });
+    },
+
+    openField: async (paymentId, { field, lengthMin, lengthMax, brands }: FieldOrder) =>
+      order(payingCall(paymentId), 'openField', { paymentId, field, lengthMin, lengthMax, brands }),
+
+    async closeField(paymentId): Promise<FieldFacts> {
+      const { connection } = payingCall(paymentId).worker;
+      return toFacts(await connection.ask('closeField', { paymentId }, 'facts', ORDER_TIMEOUT_MS));
+    },
+
+    wipeField: async (paymentId, field: FieldName) => order(payingCall(paymentId), 'wipeField', { paymentId, field }),
+    openKeys: async (legId, { allowed, lengthMax }) => order(callOf(legId), 'openKeys', { legId, allowed, lengthMax }),
+    closeKeys: async (legId) => order(callOf(legId), 'closeKeys', { legId }),
+
+    readBack: async (
+      paymentId,
+      { playId, field, style, locale }: { playId: string; field: FieldName; style: ReadBackStyle; locale: string },
+    ) => order(payingCall(paymentId), 'readBack', { paymentId, playId, field, style, locale }),
+
+    async send(paymentId, request): Promise<EgressAnswer> {
+      const { connection } = paymentId === null ? leastLoaded() : payingCall(paymentId).worker;
+      try {
+        const value = toSend(paymentId, request);
+        const sent = await connection.ask('send', value, 'sent', request.timeoutMs + SEND_SLACK_MS);
+        return toEgressAnswer(sent);
+      } catch (error) {
+        // The order may have left before its worker died or fell silent: whether it was sent, nobody knows.
+        const isUnknown =
+          error instanceof ServiceError && ['WORKER_TIMEOUT', 'WORKER_UNAVAILABLE'].includes(error.code);
+        if (isUnknown) return { kind: 'noAnswer', reason: error.message };
+        throw error;
+      }
+    },
+
+    listen(callId, listener) {
+      const call = calls.get(callId);
+      if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no call ${callId}`);
+      call.listener = listener;
+      for (const event of call.early.splice(0)) listener(event);
+    },
+  };
+}
+
+function toWireMedia(media: NegotiatedMedia): WireMedia {
+  const { sendEventPayloadType, receiveEventPayloadType, ...rest } = media;
+  return {
+    ...rest,
+    ...(sendEventPayloadType === null ? {} : { sendEventPayloadType }),
+    ...(receiveEventPayloadType === null ? {} : { receiveEventPayloadType }),
+  };
+}
+
+function toFacts(facts: WireFacts): FieldFacts {
+  return {
+    length: facts.length,
+    brands: facts.brands,
+    luhnOk: facts.luhnOk,
+    complete: facts.complete,
+    full: facts.full,
+    last4: facts.last4 ?? null,
+    dateValid: facts.dateValid ?? null,
+    cvcLength: facts.cvcLength ?? null,
+  };
+}
+
+function toMediaEvent(event: Event): MediaEvent {
+  switch (event.kind) {
+    case 'fieldKey': {
+      const { key, field, facts } = event.value;
+      const isTyped = field !== undefined && facts !== undefined;
+      return {
+        kind: 'fieldKey',
+        key: key as 'digit' | 'star' | 'hash',
+        field: isTyped ? (field as FieldName) : null,
+        facts: isTyped ? toFacts(facts) : null,
+      };
+    }
+    case 'fieldEnded': {
+      const { field, by, facts } = event.value;
+      return { kind: 'fieldEnded', field: field as FieldName, by: by as 'hash' | 'full', facts: toFacts(facts) };
+    }
+    case 'openKey':
+      return { kind: 'openKey', key: event.value.key };
+    case 'playEnded': {
+      const { playId, reason } = event.value;
+      return { kind: 'playEnded', playId, reason: reason as 'finished' | 'bargedIn' | 'stopped' };
+    }
+    case 'legSilent':
+      return { kind: 'legSilent', legId: event.value.legId, silentMs: event.value.silentMs };
+  }
+}
+
+function toSend(paymentId: PaymentId | null, request: EgressRequest): Orders['send'] {
+  return {
+    ...(paymentId === null ? {} : { paymentId }),
+    method: request.method,
+    url: request.url,
+    headers: Object.entries(request.headers).map(([name, value]) => ({
+      name,
+      value: value instanceof Sensitive ? value.reveal() : value,
+    })),
+    bodyFormat: request.body?.format ?? '',
+    bodyTemplate: request.body?.template ?? '',
+    timeoutMs: request.timeoutMs,
+  };
+}
+
+function toEgressAnswer(sent: {
+  kind: string;
+  status: number;
+  headers: readonly { name: string; value: string }[];
+  body: string;
+  reason: string;
+}): EgressAnswer {
+  if (sent.kind === 'answered') {
+    const headers = Object.fromEntries(sent.headers.map(({ name, value }) => [name.toLowerCase(), value]));
+    return { kind: 'answered', status: sent.status, headers, body: sent.body };
+  }
+  return { kind: sent.kind === 'notSent' ? 'notSent' : 'noAnswer', reason: sent.reason };
+}

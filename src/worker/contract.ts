@@ -1,0 +1,79 @@
+/*
+ * Numbers that native code and TypeScript must agree on: native/call/engine.h, native/vault/vault.h,
+ * native/addon/engine_box.cc. A test compares the layout of the event record with the addon's.
+ */
+
+/** `struct EngineEvent`: 32 bytes, little endian as the machine is. Order as `eventLayout()` of the addon says it. */
+export const EVENT = {
+  size: 32,
+  kind: 0,
+  code: 2,
+  field: 3,
+  leg: 4,
+  request: 8,
+  valueMs: 12,
+  facts: 16,
+  length: 0,
+  luhnOk: 1,
+  complete: 2,
+  full: 3,
+  dateValid: 4,
+  cvcLength: 5,
+  last4: 6,
+  brands: 12,
+} as const;
+
+export const EVENT_KINDS = {
+  1: 'answer',
+  2: 'fieldKey',
+  3: 'fieldEnded',
+  4: 'fieldClosed',
+  5: 'openKey',
+  6: 'playEnded',
+  7: 'legSilent',
+  8: 'sourceLearned',
+  9: 'relayedKey',
+} as const;
+export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
+
+/** `enum FieldKind`; the index is the number. */
+export const FIELDS = ['', 'pan', 'expiry', 'cvc', 'postcode', 'startDate', 'issueNumber'] as const;
+/** `enum Key`. */
+export const KEYS = ['', 'digit', 'star', 'hash'] as const;
+/** `enum FieldEnd`. */
+export const FIELD_ENDS = ['', 'hash', 'full'] as const;
+/** Codes of kPlayEnded. */
+export const PLAY_ENDS = ['finished', 'bargedIn', 'stopped'] as const;
+/** `enum ReadBackStyle`. */
+export const READ_BACK_STYLES = ['', 'digits', 'lastFour', 'monthYear'] as const;
+/** `enum DtmfMode`. */
+export const DTMF_MODES = ['auto', 'event', 'inband'] as const;
+/** RFC 4733 event codes of the keys of a caller; A to D are no keys of ours. */
+export const EVENT_KEYS = '0123456789*#';
+/** `enum EngineFault`, in words. */
+export const FAULTS = [
+  '',
+  'no free port pair',
+  'no such leg',
+  'no such call',
+  'no payment on this leg',
+  'the vault is full',
+  'the command ring is full',
+  'a limit is reached',
+  'an argument that the engine does not take',
+] as const;
+
+/** Orders of `legOrder`. */
+export const LEG_ORDERS = {
+  closeLeg: 1,
+  stopPlay: 2,
+  beginPayment: 3,
+  endPayment: 4,
+  closeField: 5,
+  wipeField: 6,
+  closeKeys: 7,
+} as const;
+
+/** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
+export const VOICE_LENGTH = 123;
+export const STATS_LENGTH = 13;

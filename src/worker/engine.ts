@@ -1,0 +1,284 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import brands from '../card/brands.json' with { type: 'json' };
+import {
+  DTMF_MODES,
+  EVENT,
+  EVENT_KINDS,
+  type EventKind,
+  FAULTS,
+  LEG_ORDERS,
+  STATS_LENGTH,
+  VOICE_LENGTH,
+} from './contract.ts';
+import type { WireFacts, WireMedia, WireStats } from './wire.ts';
+
+/** What the addon exports; native/addon says what each takes. */
+interface NativeEngine {
+  addRecording(samples: Int16Array): number;
+  setReadBackVoice(locale: number, recordings: Int32Array): void;
+  openLeg(
+    call: number,
+    localAddress: string,
+    localPort: number,
+    remoteAddress: string,
+    remotePort: number,
+    media: Int32Array,
+  ): [fault: number, leg: number, port: number];
+  updateLeg(request: number, leg: number, remoteAddress: string, remotePort: number, media: Int32Array): number;
+  setRoutes(request: number, call: number, pairs: Uint32Array): number;
+  play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean): number;
+  openField(request: number, leg: number, field: number, lengthMin: number, lengthMax: number, brands: number): number;
+  openKeys(request: number, leg: number, allowedEvents: number, lengthMax: number): number;
+  readBack(request: number, leg: number, field: number, style: number, locale: number): number;
+  legOrder(which: number, request: number, leg: number, field: number): number;
+  setToday(year: number, month: number): number;
+  readStats(leg: number, numbers: Float64Array): number;
+  drain(bytes: Uint8Array): [written: number, lost: number];
+  close(): void;
+}
+
+interface Addon {
+  readonly Engine: new (
+    brands: readonly object[],
+    portFirst: number,
+    portLast: number,
+    silenceMs: number,
+    jitterMsMax: number,
+    wake: () => void,
+  ) => NativeEngine;
+  eventLayout(): number[];
+}
+
+/** The only place that loads the addon. Throws with what to do where it was not built. */
+export function loadAddon(): Addon {
+  const file = fileURLToPath(new URL('../../build/native/hushtone.node', import.meta.url));
+  if (!existsSync(file)) throw new Error(`${file} is missing; make build makes it`);
+  return createRequire(import.meta.url)(file) as Addon;
+}
+
+/** An order that the engine refused; `fault` indexes FAULTS. */
+export class EngineRefusal extends Error {
+  override readonly name = 'EngineRefusal';
+  readonly fault: number;
+
+  constructor(fault: number) {
+    super(FAULTS[fault] ?? `fault ${fault}`);
+    this.fault = fault;
+  }
+}
+
+export interface EngineEvent {
+  readonly kind: EventKind;
+  readonly code: number;
+  readonly field: number;
+  readonly leg: number;
+  readonly request: number;
+  readonly valueMs: number;
+  readonly facts: WireFacts;
+}
+
+export interface EngineOptions {
+  readonly portFirst: number;
+  readonly portLast: number;
+  readonly silenceMs: number;
+  readonly jitterMsMax: number;
+  /** Called on the JavaScript thread with events in the order in which they happened. */
+  readonly onEvent: (event: EngineEvent) => void;
+}
+
+export type LegOrderName = keyof typeof LEG_ORDERS;
+
+const DRAIN_BYTES = 64 * EVENT.size * 16;
+const BRAND_NAMES = brands.brands.map((brand) => brand.name);
+
+/** The engine in TypeScript's words: it checks and explains, native code only asserts. */
+export class Engine {
+  readonly #native: NativeEngine;
+  readonly #onEvent: (event: EngineEvent) => void;
+  readonly #buffer = new Uint8Array(DRAIN_BYTES);
+  readonly #view = new DataView(this.#buffer.buffer);
+  #closed = false;
+  /** Events that a full ring dropped; anything but 0 is a bug of ours. */
+  eventsLost = 0;
+
+  constructor(options: EngineOptions) {
+    const addon = loadAddon();
+    this.#onEvent = options.onEvent;
+    const wake = () => this.#drain();
+    const { portFirst, portLast, silenceMs, jitterMsMax } = options;
+    this.#native = new addon.Engine(nativeBrands(), portFirst, portLast, silenceMs, jitterMsMax, wake);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#native.close();
+    // Digits are not in it, but what is done with is wiped.
+    this.#buffer.fill(0);
+  }
+
+  addRecording(samples: Int16Array): number {
+    const index = this.#native.addRecording(samples);
+    if (index < 0) throw new Error('more recordings than the engine holds');
+    return index;
+  }
+
+  setReadBackVoice(locale: number, recordings: readonly number[]): void {
+    if (recordings.length !== VOICE_LENGTH) throw new Error(`a read-back voice has ${VOICE_LENGTH} recordings`);
+    this.#native.setReadBackVoice(locale, Int32Array.from(recordings));
+  }
+
+  openLeg(
+    call: number,
+    local: { address: string; port: number },
+    media: WireMedia | undefined,
+  ): { leg: number; port: number } {
+    const [fault, leg, port] = this.#native.openLeg(
+      call,
+      local.address,
+      local.port,
+      media?.remoteAddress ?? '',
+      media?.remotePort ?? 0,
+      mediaNumbers(media),
+    );
+    refuse(fault);
+    return { leg, port };
+  }
+
+  updateLeg(request: number, leg: number, media: WireMedia): void {
+    refuse(this.#native.updateLeg(request, leg, media.remoteAddress, media.remotePort, mediaNumbers(media)));
+  }
+
+  setRoutes(request: number, call: number, pairs: readonly (readonly [from: number, to: number])[]): void {
+    refuse(this.#native.setRoutes(request, call, Uint32Array.from(pairs.flat())));
+  }
+
+  play(request: number, leg: number, recordings: readonly number[], bargeIn: boolean): void {
+    refuse(this.#native.play(request, leg, Int32Array.from(recordings), bargeIn));
+  }
+
+  openField(
+    request: number,
+    leg: number,
+    order: { field: number; lengthMin: number; lengthMax: number; brands: readonly string[] },
+  ) {
+    const mask = order.brands.reduce((bits, name) => bits | (1 << BRAND_NAMES.indexOf(name)), 0) >>> 0;
+    refuse(this.#native.openField(request, leg, order.field, order.lengthMin, order.lengthMax, mask));
+  }
+
+  /** `allowed`: keys of EVENT_KEYS whose values may be told. */
+  openKeys(request: number, leg: number, allowedEvents: number, lengthMax: number): void {
+    refuse(this.#native.openKeys(request, leg, allowedEvents, lengthMax));
+  }
+
+  readBack(request: number, leg: number, field: number, style: number, locale: number): void {
+    refuse(this.#native.readBack(request, leg, field, style, locale));
+  }
+
+  legOrder(name: LegOrderName, request: number, leg: number, field = 0): void {
+    refuse(this.#native.legOrder(LEG_ORDERS[name], request, leg, field));
+  }
+
+  setToday(year: number, month: number): void {
+    refuse(this.#native.setToday(year, month));
+  }
+
+  stats(leg: number): WireStats {
+    const n = new Float64Array(STATS_LENGTH);
+    refuse(this.#native.readStats(leg, n));
+    const at = (index: number) => n[index] ?? 0;
+    return {
+      packetsReceived: at(0),
+      packetsSent: at(1),
+      packetsLost: at(2),
+      packetsLate: at(3),
+      packetsFromElsewhere: at(5),
+      jitterMs: at(11) / 1000,
+      keysByEvent: at(8),
+      keysInband: at(9),
+    };
+  }
+
+  /** For egress, which lives in the same addon. */
+  get native(): object {
+    return this.#native;
+  }
+
+  #drain(): void {
+    for (;;) {
+      if (this.#closed) return;
+      const [written, lost] = this.#native.drain(this.#buffer);
+      this.eventsLost = lost;
+      for (let at = 0; at < written; at += EVENT.size) this.#onEvent(this.#read(at));
+      if (written < this.#buffer.length) return;
+    }
+  }
+
+  #read(at: number): EngineEvent {
+    const view = this.#view;
+    return {
+      kind: EVENT_KINDS[view.getUint16(at + EVENT.kind, true) as keyof typeof EVENT_KINDS],
+      code: view.getUint8(at + EVENT.code),
+      field: view.getUint8(at + EVENT.field),
+      leg: view.getUint32(at + EVENT.leg, true),
+      request: view.getUint32(at + EVENT.request, true),
+      valueMs: view.getUint32(at + EVENT.valueMs, true),
+      facts: readFacts(view, this.#buffer, at + EVENT.facts),
+    };
+  }
+}
+
+function readFacts(view: DataView, bytes: Uint8Array, at: number): WireFacts {
+  const mask = view.getUint32(at + EVENT.brands, true);
+  const dateValid = view.getUint8(at + EVENT.dateValid);
+  const cvcLength = view.getUint8(at + EVENT.cvcLength);
+  const last4 = bytes.subarray(at + EVENT.last4, at + EVENT.last4 + 4);
+  return {
+    length: view.getUint8(at + EVENT.length),
+    brands: BRAND_NAMES.filter((_, bit) => ((mask >>> bit) & 1) === 1),
+    luhnOk: view.getUint8(at + EVENT.luhnOk) === 1,
+    complete: view.getUint8(at + EVENT.complete) === 1,
+    full: view.getUint8(at + EVENT.full) === 1,
+    ...(last4[0] === 0 ? {} : { last4: String.fromCharCode(...last4) }),
+    ...(dateValid === 2 ? {} : { dateValid: dateValid === 1 }),
+    ...(cvcLength === 0 ? {} : { cvcLength }),
+  };
+}
+
+function refuse(fault: number): void {
+  if (fault !== 0) throw new EngineRefusal(fault);
+}
+
+function mediaNumbers(media: WireMedia | undefined): Int32Array {
+  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0);
+  return Int32Array.of(
+    media.codec === 'PCMA' ? 8 : 0,
+    media.sendPayloadType,
+    media.receivePayloadType,
+    media.sendEventPayloadType ?? -1,
+    media.receiveEventPayloadType ?? -1,
+    media.ptimeMs,
+    media.direction === 'sendrecv' || media.direction === 'sendonly' ? 1 : 0,
+    media.direction === 'sendrecv' || media.direction === 'recvonly' ? 1 : 0,
+    Math.max(0, (DTMF_MODES as readonly string[]).indexOf(media.dtmf)),
+  );
+}
+
+function nativeBrands(): object[] {
+  return brands.brands.map((brand) => ({
+    name: brand.name,
+    cvcLength: brand.cvcLength,
+    precedence: brand.precedence,
+    luhn: brand.luhn,
+    ranges: Uint32Array.from(
+      brand.ranges.flatMap((range) => [
+        Number(range.first),
+        Number(range.last),
+        range.first.length,
+        range.lengths.reduce((bits, length) => bits | (1 << length), 0) >>> 0,
+      ]),
+    ),
+  }));
+}

@@ -1,0 +1,180 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { mkdtempSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { Sensitive } from '../../src/lib/sensitive.ts';
+import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import { EVENT } from '../../src/worker/contract.ts';
+import { loadAddon } from '../../src/worker/engine.ts';
+import { runWorker, type Worker } from '../../src/worker/process.ts';
+
+/*
+ * Control's client, the protocol, a worker and the native engine together, over a real Unix socket and real RTP.
+ */
+
+const PORT_FIRST = 17_400;
+const secret = new Sensitive('worker secret', 'between us');
+let worker: Worker;
+let client: MediaClient;
+let phone: Socket;
+
+beforeAll(async () => {
+  const socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-worker-')), 'worker.sock');
+  worker = await runWorker({
+    socketPath,
+    secret,
+    localAddress: '127.0.0.1',
+    portFirst: PORT_FIRST,
+    portLast: PORT_FIRST + 99,
+    silenceMs: 30_000,
+    jitterMsMax: 200,
+    prompts: { directory: 'prompts', overrides: null },
+    makeEgress: () => ({
+      send: () => Promise.resolve({ kind: 'notSent', status: 0, headers: [], body: '', reason: 'no egress here' }),
+      close() {},
+    }),
+    clock: systemClock,
+    log: silentLog,
+  });
+  client = createMediaClient({
+    workers: [{ socketPath, secret }],
+    locale: 'en-US',
+    clock: systemClock,
+    log: silentLog,
+  });
+  await until(() => client.readyWorkers() === 1);
+  phone = createSocket('udp4');
+  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+});
+
+afterAll(async () => {
+  client?.close();
+  await worker?.close();
+  phone?.close();
+});
+
+/** Waits for what another thread does; bounded. */
+async function until(holds: () => boolean, limitMs = 5000): Promise<void> {
+  for (let waited = 0; !holds(); waited += 5) {
+    if (waited > limitMs) throw new Error('it did not come');
+    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
+  }
+}
+
+function media(): NegotiatedMedia {
+  return {
+    remoteAddress: '127.0.0.1',
+    remotePort: (phone.address() as AddressInfo).port,
+    codec: 'PCMU',
+    sendPayloadType: 0,
+    receivePayloadType: 0,
+    sendEventPayloadType: 101,
+    receiveEventPayloadType: 101,
+    ptimeMs: 20,
+    direction: 'sendrecv',
+    dtmf: 'auto',
+  };
+}
+
+let sequence = 1;
+let timestamp = 1000;
+
+/** One key as three telephone-event packets. */
+function press(port: number, key: string): void {
+  const event = '0123456789*#'.indexOf(key);
+  timestamp += 1600;
+  for (const [end, duration] of [
+    [0, 160],
+    [0x80, 800],
+    [0x80, 800],
+  ] as const) {
+    const packet = Buffer.alloc(16);
+    packet[0] = 0x80;
+    packet[1] = 101;
+    packet.writeUInt16BE(sequence++ & 0xffff, 2);
+    packet.writeUInt32BE(timestamp, 4);
+    packet.writeUInt32BE(7777, 8);
+    packet[12] = event;
+    packet[13] = end | 10;
+    packet.writeUInt16BE(duration, 14);
+    phone.send(packet, port, '127.0.0.1');
+  }
+}
+
+describe('a worker and its client', () => {
+  it('agree with native code on the event record', () => {
+    expect(loadAddon().eventLayout()).toEqual(Object.values(EVENT));
+  });
+
+  it('collect a card number blindly: length, brand, Luhn and last four are told, the digits are not', async () => {
+    const events: MediaEvent[] = [];
+    const local = await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
+    expect(local.port).toBeGreaterThanOrEqual(PORT_FIRST);
+    client.listen('ca_1', (event) => events.push(event));
+    await client.beginPayment('ca_1', 'pa_1', 'le_1');
+    await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
+    for (const key of '4242424242424242#') press(local.port, key);
+    await until(() => events.some((event) => event.kind === 'fieldEnded'));
+    const ended = events.find((event) => event.kind === 'fieldEnded');
+    expect(ended).toMatchObject({
+      field: 'pan',
+      by: 'hash',
+      facts: { length: 16, luhnOk: true, last4: '4242', brands: ['visa'], cvcLength: 3 },
+    });
+    expect(events.filter((event) => event.kind === 'fieldKey')).toHaveLength(17);
+    // Before the end nothing but the count; then the last four, with the hash and with the end.
+    expect(JSON.stringify(events.slice(0, -2))).not.toContain('4242');
+    expect(JSON.stringify(events)).not.toContain('42424');
+
+    await client.readBack('pa_1', { playId: 'pl_1', field: 'pan', style: 'lastFour', locale: 'en-US' });
+    await until(() => events.some((event) => event.kind === 'playEnded' && event.playId === 'pl_1'));
+
+    await client.endPayment('pa_1');
+    await client.endPayment('pa_1');
+    await client.openKeys('le_1', { allowed: '12', lengthMax: 1 });
+    press(local.port, '2');
+    await until(() => events.some((event) => event.kind === 'openKey'));
+    expect(events.at(-1)).toEqual({ kind: 'openKey', key: '2' });
+
+    const stats = await client.closeLeg('le_1');
+    expect(stats).toMatchObject({ keysByEvent: 18, packetsReceived: 54, packetsFromElsewhere: 0 });
+    expect(stats.packetsSent).toBeGreaterThan(50);
+  });
+
+  it('refuse what is not there, with a code', async () => {
+    await client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() });
+    await expect(client.play('le_2', { playId: 'pl_2', recordings: ['no-such'], bargeIn: true })).rejects.toMatchObject(
+      {
+        code: 'PROMPT_MISSING',
+      },
+    );
+    await client.beginPayment('ca_2', 'pa_2', 'le_2');
+    await expect(client.beginPayment('ca_2', 'pa_3', 'le_2')).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(client.closeField('pa_9')).rejects.toMatchObject({ code: 'PAYMENT_NOT_FOUND' });
+    expect(
+      await client.send(null, { method: 'GET', url: 'http://127.0.0.1/', headers: {}, body: null, timeoutMs: 100 }),
+    ).toEqual({
+      kind: 'notSent',
+      reason: 'no egress here',
+    });
+    await client.closeLeg('le_2');
+    await expect(client.stopPlay('le_2')).rejects.toMatchObject({ code: 'CALL_NOT_FOUND' });
+  });
+
+  it('give every call ports of its own until there are none', async () => {
+    const legs = Array.from({ length: 50 }, (_, i) => ({ callId: `ca_p${i}`, legId: `le_p${i}` }));
+    const ports = await Promise.all(legs.map(async (ids) => (await client.openLeg({ ...ids, media: media() })).port));
+    expect(new Set(ports).size).toBe(50);
+    await expect(client.openLeg({ callId: 'ca_px', legId: 'le_px', media: media() })).rejects.toMatchObject({
+      code: 'RTP_PORTS_EXHAUSTED',
+    });
+    for (const { legId } of legs) await client.closeLeg(legId);
+    expect((await client.openLeg({ callId: 'ca_py', legId: 'le_py', media: media() })).port).toBeGreaterThan(0);
+    await client.closeLeg('le_py');
+  });
+});
