@@ -1,5 +1,6 @@
-import type { FieldName } from '../session/flow.ts';
 import { cvcLength, hasIssueData } from './brands.ts';
+
+export type FieldName = 'pan' | 'expiry' | 'cvc' | 'postcode' | 'startDate' | 'issueNumber';
 
 /** Digits a field may have; a `pan` ends by its brand, within these. ISO/IEC 7812-1 allows 19, the shortest issued is 12. */
 export interface FieldLengths {

@@ -1,11 +1,13 @@
-import type { Flow } from '../session/flow.ts';
 import { languageOf, plan } from './plan.ts';
 
 /**
  * Every recording that calls of this flow can need; null for a locale that nobody has written. All of the locale but the
  * brands the flow does not take and the units of other currencies: a refused brand that lacks its recording is not named.
  */
-export function requiredRecordings(locale: string, flow: Pick<Flow, 'brands' | 'currency'>): readonly string[] | null {
+export function requiredRecordings(
+  locale: string,
+  flow: { readonly brands: readonly string[]; readonly currency: string },
+): readonly string[] | null {
   const language = languageOf(locale);
   if (language === null) return null;
   const brands = new Set(flow.brands.map((brand) => `brand-${brand}`));

@@ -1,8 +1,11 @@
+import type { FieldName } from '../card/fields.ts';
+
+export type { FieldName };
+
 /**
  * A flow as configured under `flows:` in hushtone.yaml: what a payment on a call asks, allows and does at its ends.
  * `config/` validates the file into this type and fills the defaults; the machines read it and never change it.
  */
-export type FieldName = 'pan' | 'expiry' | 'cvc' | 'postcode' | 'startDate' | 'issueNumber';
 
 export interface FieldSettings {
   /** Read back to the caller and confirmed (1) or keyed again (2). The cvc is never read back unless configured. */
