@@ -19,7 +19,7 @@ export const TEST_CARDS: readonly TestCard[] = [
   { pan: '4111111111111111', brand: 'visa', behaviour: approve },
   { pan: '4012888888881881', brand: 'visa', behaviour: approve },
   { pan: '4007000000027', brand: 'visa', behaviour: approve },
-  { pan: '4242424242424242420', brand: 'visa', behaviour: approve },
+  { pan: '4242424242424242428', brand: 'visa', behaviour: approve },
   { pan: '5555555555554444', brand: 'mastercard', behaviour: approve },
   { pan: '5105105105105100', brand: 'mastercard', behaviour: approve },
   { pan: '5424000000000015', brand: 'mastercard', behaviour: approve },

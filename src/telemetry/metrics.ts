@@ -1,0 +1,114 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AppMetrics } from '../app/metrics.ts';
+
+const CALL_SECONDS = [5, 15, 30, 60, 120, 300, 900, 3600];
+const GATEWAY_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
+
+/** What is read when somebody asks; each returns a number now. */
+export interface Gauges {
+  callsActive(): number;
+  sipDialogs(): number;
+  workersReady(): number;
+  workersLost(): number;
+  legsRecreated(): number;
+}
+
+export interface Metrics {
+  readonly app: AppMetrics;
+  countSip(counter: string): void;
+  watch(gauges: Gauges): void;
+  /** Prometheus' text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Names are `hushtone_…` with the unit at the end; labels are names of ours, never of a caller. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const calls = new Counter({ name: 'hushtone_calls_total', help: 'Calls answered.', registers });
+  const refused = new Counter({
+    name: 'hushtone_calls_refused_total',
+    help: 'Calls refused by the application.',
+    labelNames: ['code'],
+    registers,
+  });
+  const callSeconds = new Histogram({
+    name: 'hushtone_call_duration_seconds',
+    help: 'Length of calls.',
+    buckets: CALL_SECONDS,
+    registers,
+  });
+  const payments = new Counter({
+    name: 'hushtone_payments_total',
+    help: 'Payments by result.',
+    labelNames: ['result'],
+    registers,
+  });
+  const paymentSeconds = new Histogram({
+    name: 'hushtone_payment_duration_seconds',
+    help: 'Length of payments.',
+    buckets: CALL_SECONDS,
+    registers,
+  });
+  const gateway = new Histogram({
+    name: 'hushtone_gateway_request_duration_seconds',
+    help: 'Requests to gateways by outcome.',
+    labelNames: ['gateway', 'verb', 'outcome'],
+    buckets: GATEWAY_SECONDS,
+    registers,
+  });
+  const ignored = new Counter({
+    name: 'hushtone_inputs_ignored_total',
+    help: 'Inputs that a machine had no row for.',
+    labelNames: ['state', 'input'],
+    registers,
+  });
+  const failures = new Counter({
+    name: 'hushtone_failures_total',
+    help: 'Failures by code.',
+    labelNames: ['code'],
+    registers,
+  });
+  const sip = new Counter({
+    name: 'hushtone_sip_events_total',
+    help: 'What the SIP front end counted.',
+    labelNames: ['event'],
+    registers,
+  });
+  return {
+    contentType: registry.contentType,
+    app: {
+      callStarted: () => calls.inc(),
+      callRefused: (code) => refused.inc({ code }),
+      callEnded: (durationMs) => callSeconds.observe(durationMs / 1000),
+      paymentEnded: (result, durationMs) => {
+        payments.inc({ result });
+        paymentSeconds.observe(durationMs / 1000);
+      },
+      gatewayAsked: (name, verb, outcome, durationMs) =>
+        gateway.observe({ gateway: name, verb, outcome }, durationMs / 1000),
+      inputIgnored: (state, input) => ignored.inc({ state, input }),
+      failure: (code) => failures.inc({ code }),
+    },
+    countSip: (event) => sip.inc({ event }),
+    watch: (gauges) => {
+      const gauge = (name: string, help: string, read: () => number) =>
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(read());
+          },
+        });
+      gauge('hushtone_calls_active', 'Calls now.', gauges.callsActive);
+      gauge('hushtone_sip_dialogs', 'Dialogs now.', gauges.sipDialogs);
+      gauge('hushtone_workers_ready', 'Media workers connected.', gauges.workersReady);
+      gauge('hushtone_workers_lost', 'Media workers that died since the start.', gauges.workersLost);
+      gauge('hushtone_legs_recreated', 'Legs made again after a worker died.', gauges.legsRecreated);
+    },
+    text: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { createLog, scrub } from '../../src/telemetry/log.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+
+describe('the log', () => {
+  it('writes one JSON line with process, fields of its parents and its own', () => {
+    const lines: string[] = [];
+    const log = createLog({ level: 'info', process: 'control', stream: { write: (text: string) => lines.push(text) } });
+    log.debug('not asked for');
+    log.child({ callId: 'ca_1' }).warn('slow', { durationMs: 12 });
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      process: 'control',
+      callId: 'ca_1',
+      durationMs: 12,
+      msg: 'slow',
+    });
+  });
+
+  it('never lets a card number out, plain or grouped', () => {
+    for (const text of ['4242424242424242', '4242 4242 4242 4242', 'x3782-822463-10005y', '4242424242424242428']) {
+      expect(scrub(text)).not.toMatch(/\d{4}/);
+    }
+    expect(scrub('4242424242424241 1732358400000 ca_0mb2k')).toContain('4242424242424241');
+  });
+
+  it('is in words and colours on a terminal', () => {
+    const lines: string[] = [];
+    const stream = { isTTY: true, write: (text: string) => lines.push(text) };
+    createLog({ level: 'info', process: 'control', stream }).info('ready', { port: 5060 });
+    expect(lines[0]).toContain('ready \x1b[90mport=5060');
+  });
+});
+
+describe('the metrics', () => {
+  it('are told in Prometheus text with units in their names', async () => {
+    const metrics = createMetrics();
+    metrics.app.callStarted();
+    metrics.app.paymentEnded('approved', 30_000);
+    metrics.app.gatewayAsked('sandbox', 'purchase', 'approved', 120);
+    metrics.watch({
+      callsActive: () => 3,
+      sipDialogs: () => 4,
+      workersReady: () => 2,
+      workersLost: () => 0,
+      legsRecreated: () => 0,
+    });
+    const text = await metrics.text();
+    expect(text).toContain('hushtone_calls_total 1');
+    expect(text).toContain('hushtone_payments_total{result="approved"} 1');
+    expect(text).toContain('hushtone_calls_active 3');
+    expect(text).toContain(
+      'hushtone_gateway_request_duration_seconds_sum{gateway="sandbox",verb="purchase",outcome="approved"} 0.12',
+    );
+  });
+});
