@@ -1,0 +1,203 @@
+import type { ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { EventEmitter } from 'node:events';
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import type { ChildPlan } from '../../src/supervisor/child.ts';
+import { RESTART_DELAY_MS_MAX, restartDelayMs, STABLE_MS, STOP_MS_MAX } from '../../src/supervisor/child.ts';
+import { checkPorts, freeTcpPort } from '../../src/supervisor/ports.ts';
+import { GOODBYE_MS_MAX, Supervisor } from '../../src/supervisor/supervisor.ts';
+
+/** Turns of the event loop within which whatever follows from one timer has happened. */
+const SETTLE_TURNS = 10;
+
+/** Time that only the test moves. */
+class TestClock implements Clock {
+  #now = 0;
+  #timers: { at: number; fire: () => void }[] = [];
+  now() {
+    return this.#now;
+  }
+  startTimer(delayMs: number, fire: () => void) {
+    const timer = { at: this.#now + delayMs, fire };
+    this.#timers.push(timer);
+    const cancel = () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+    return { cancel };
+  }
+  async advance(ms: number) {
+    const end = this.#now + ms;
+    for (;;) {
+      for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const due = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      this.#now = due.at;
+      due.fire();
+    }
+    this.#now = end;
+  }
+}
+
+/** Processes that exist on paper: `obeys` ones end on SIGTERM. */
+class Machine {
+  readonly starts: string[] = [];
+  readonly signals: string[] = [];
+  readonly running = new Map<string, EventEmitter>();
+  readonly stubborn = new Set<string>();
+  readonly broken = new Set<string>();
+
+  readonly start = (plan: ChildPlan): ChildProcess => {
+    this.starts.push(plan.name);
+    const child = new EventEmitter() as EventEmitter & { kill: (signal: string) => boolean; pid: number };
+    child.pid = this.starts.length;
+    child.kill = (signal) => {
+      this.signals.push(`${signal} ${plan.name}`);
+      if (signal === 'SIGKILL' || !this.stubborn.has(plan.name)) setImmediate(() => this.end(plan.name, signal));
+      return true;
+    };
+    this.running.set(plan.name, child);
+    if (this.broken.has(plan.name)) setImmediate(() => this.end(plan.name, null));
+    return child as unknown as ChildProcess;
+  };
+
+  end(name: string, signal: string | null) {
+    const child = this.running.get(name);
+    this.running.delete(name);
+    child?.emit('exit', signal ? null : 1, signal);
+  }
+}
+
+function setUp(isReady: () => Promise<boolean> = async () => true) {
+  const clock = new TestClock();
+  const machine = new Machine();
+  const children = ['sip', 'worker', 'control'].map((name) => ({ name, argv: [name], environment: {} }));
+  const parts = { clock, log: silentLog, start: machine.start, isReady };
+  return { clock, machine, supervisor: new Supervisor({ children, drains: 'control', drainMs: 30_000 }, parts) };
+}
+
+describe('keeping processes running', () => {
+  it('starts them in order and says that it is ready once they are', async () => {
+    let ready = false;
+    const { clock, machine, supervisor } = setUp(async () => ready);
+    let started = false;
+    const start = supervisor.start().then(() => {
+      started = true;
+    });
+    await clock.advance(500);
+    expect(machine.starts).toEqual(['sip', 'worker', 'control']);
+    expect(started).toBe(false);
+    ready = true;
+    await clock.advance(200);
+    await start;
+    expect(started).toBe(true);
+  });
+
+  it('restarts one that was killed at once', async () => {
+    const { clock, machine, supervisor } = setUp();
+    await supervisor.start();
+    await clock.advance(STABLE_MS);
+    machine.end('worker', 'SIGKILL');
+    await clock.advance(0);
+    expect(machine.starts.slice(3)).toEqual(['worker']);
+  });
+
+  it('waits longer and longer for one that keeps ending, up to the limit', () => {
+    expect([1, 2, 3, 4, 20].map(restartDelayMs)).toEqual([0, 100, 200, 400, RESTART_DELAY_MS_MAX]);
+  });
+
+  it('gives up and stops everything when one never comes up', async () => {
+    const { clock, machine, supervisor } = setUp(async () => false);
+    machine.broken.add('control');
+    const start = expect(supervisor.start()).rejects.toThrow(/control ended 4 times before everything was ready/);
+    await clock.advance(2_000);
+    await start;
+    expect(machine.running.size).toBe(0);
+  });
+
+  it('gives up when nothing is ready within the limit', async () => {
+    const { clock, machine, supervisor } = setUp(async () => false);
+    const start = expect(supervisor.start()).rejects.toThrow(/not ready after 30000 ms/);
+    await clock.advance(31_000);
+    await start;
+    expect(machine.running.size).toBe(0);
+  });
+});
+
+describe('stopping', () => {
+  it('lets the process with the calls end first, and restarts none', async () => {
+    const { clock, machine, supervisor } = setUp();
+    await supervisor.start();
+    const stopped = supervisor.drain();
+    await clock.advance(100);
+    await stopped;
+    expect(machine.signals).toEqual(['SIGTERM control', 'SIGTERM worker', 'SIGTERM sip']);
+    expect(machine.starts).toHaveLength(3);
+  });
+
+  it('restarts a worker that dies while calls are still going on', async () => {
+    const { clock, machine, supervisor } = setUp();
+    await supervisor.start();
+    machine.stubborn.add('control');
+    const stopped = supervisor.drain();
+    machine.end('worker', 'SIGKILL');
+    await clock.advance(10);
+    expect(machine.starts.slice(3)).toEqual(['worker']);
+    await clock.advance(30_000 + GOODBYE_MS_MAX);
+    await stopped;
+    expect(machine.running.size).toBe(0);
+  });
+
+  it('kills what does not end within its limit', async () => {
+    const { clock, machine, supervisor } = setUp();
+    await supervisor.start();
+    machine.stubborn.add('sip');
+    const stopped = supervisor.drain();
+    await clock.advance(STOP_MS_MAX + 10);
+    await stopped;
+    expect(machine.signals.at(-1)).toBe('SIGKILL sip');
+  });
+
+  it('kills everything at once when asked twice', async () => {
+    const { clock, machine, supervisor } = setUp();
+    await supervisor.start();
+    machine.stubborn.add('control');
+    const drained = supervisor.drain();
+    await supervisor.kill();
+    await clock.advance(0);
+    await drained;
+    expect(machine.running.size).toBe(0);
+  });
+});
+
+describe('checking ports before the start', () => {
+  it('names port, protocol and configuration key of one that is in use', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await expect(checkPorts([{ protocol: 'tcp', address: '127.0.0.1', port, key: 'http.port' }])).rejects.toThrow(
+      `127.0.0.1 port ${port} (tcp), which http.port asks for, is in use by another process`,
+    );
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('tells a UDP port in use from the TCP port of the same number', async () => {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const { port } = socket.address();
+    const claim = { address: '127.0.0.1', port, key: 'sip.udpPort' };
+    await expect(checkPorts([{ ...claim, protocol: 'udp' }])).rejects.toThrow(/udp/);
+    socket.close();
+  });
+
+  it('passes ports that are free, and 0', async () => {
+    const port = await freeTcpPort('127.0.0.1');
+    await checkPorts([
+      { protocol: 'tcp', address: '127.0.0.1', port, key: 'a' },
+      { protocol: 'udp', address: '127.0.0.1', port: 0, key: 'b' },
+    ]);
+  });
+});
