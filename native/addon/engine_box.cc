@@ -90,7 +90,9 @@ Napi::Function EngineBox::Define(Napi::Env env) {
                       InstanceMethod<&EngineBox::OpenField>("openField"), InstanceMethod<&EngineBox::OpenKeys>("openKeys"),
                       InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
                       InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
-                      InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::Close>("close")});
+                      InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::OpenEgress>("openEgress"),
+                      InstanceMethod<&EngineBox::AddTrust>("addTrust"), InstanceMethod<&EngineBox::Send>("send"),
+                      InstanceMethod<&EngineBox::TakeAnswer>("takeAnswer"), InstanceMethod<&EngineBox::Close>("close")});
 }
 
 // JavaScript thread, like every function here. (brands, portFirst, portLast, silenceMs, jitterMsMax, wake)
@@ -114,17 +116,27 @@ EngineBox::EngineBox(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineBo
   wake_ = Wake::New(info.Env(), info[5].As<Napi::Function>(), "hushtone media", 1, 1);
   wake_.Unref(info.Env());
   has_wake_ = true;
+  // Hooks run last in, first out: this one stops the threads before the wake function, made above, goes away. A call
+  // to one that is going away would give its place up, and Release would touch freed memory.
+  napi_add_env_cleanup_hook(info.Env(), AtExit, this);
   // Waker thread.
   engine_->SetWake([this] { (void)wake_.NonBlockingCall(); });
 }
 
 EngineBox::~EngineBox() { Shut(); }
 
+// JavaScript thread, while the environment ends.
+void EngineBox::AtExit(void* box) { static_cast<EngineBox*>(box)->Shut(); }
+
 void EngineBox::Shut() {
+  if (has_wake_) napi_remove_env_cleanup_hook(Env(), AtExit, this);
   if (engine_ != nullptr) engine_->Close();
+  if (egress_ != nullptr) egress_->Close();
+  egress_.reset();
   engine_.reset();
   if (has_wake_) wake_.Release();
-  has_wake_ = false;
+  if (has_egress_wake_) egress_wake_.Release();
+  has_wake_ = has_egress_wake_ = false;
 }
 
 Napi::Value EngineBox::Close(const Napi::CallbackInfo& info) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "call/engine.h"
+#include "io/egress_thread.h"
 
 namespace hushtone {
 
@@ -28,9 +29,6 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   explicit EngineBox(const Napi::CallbackInfo& info);
   ~EngineBox() override;
 
-  // For egress, which copies fields. Null after close().
-  Engine* engine() const { return engine_.get(); }
-
  private:
   Napi::Value AddRecording(const Napi::CallbackInfo& info);
   Napi::Value SetReadBackVoice(const Napi::CallbackInfo& info);
@@ -45,12 +43,20 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   Napi::Value SetToday(const Napi::CallbackInfo& info);
   Napi::Value ReadStats(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
+  Napi::Value OpenEgress(const Napi::CallbackInfo& info);
+  Napi::Value AddTrust(const Napi::CallbackInfo& info);
+  Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value TakeAnswer(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   void Shut();
+  static void AtExit(void* box);
 
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<EgressThread> egress_;   // Closed after the engine, whose media thread may hold a job of it.
   Wake wake_;
+  Wake egress_wake_;
   bool has_wake_ = false;
+  bool has_egress_wake_ = false;
 };
 
 }  // namespace hushtone

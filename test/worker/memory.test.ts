@@ -1,0 +1,239 @@
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
+import { mkdtempSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { Sensitive } from '../../src/lib/sensitive.ts';
+import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import { canScan, scanMemory } from '../harness/memory-scan.ts';
+
+/*
+ * A worker process, driven as control drives it, and read as an intruder would read it: while the card is keyed its
+ * number lies in locked memory only, and after the payment nowhere. Gateways are processes of their own, for they are
+ * outsiders who may keep what they are sent.
+ */
+
+const PAN = '4000056655665556';
+const TEMPLATE = '{"number":"{{pan}}","month":"{{expiry|month2}}","year":"{{expiry|year4}}","cvv":"{{cvc}}"}';
+const FILLED = `{"number":"${PAN}","month":"12","year":"2031","cvv":"737"}`;
+const PORT_FIRST = 17_500;
+/** Runs of so many digits count as a leak. */
+const FIELD_RUN_MIN = 8;
+const TEST_MS_MAX = 30_000;
+
+interface Gateway {
+  readonly process: ChildProcess;
+  readonly url: string;
+  received: string;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
+const gateways = new Map<'plain' | 'tls', Gateway>();
+let worker: ChildProcess;
+let client: MediaClient;
+let phone: Socket;
+let sequence = 1;
+let timestamp = 1000;
+
+async function until(holds: () => boolean, limitMs = 10_000): Promise<void> {
+  for (let waited = 0; !holds(); waited += 5) {
+    if (waited > limitMs) throw new Error('it did not come');
+    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
+  }
+}
+
+const run = (file: string, args: readonly string[]) =>
+  fork(new URL(file, import.meta.url), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
+
+async function startGateway(kind: 'plain' | 'tls'): Promise<Gateway> {
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const child = run('./gateway-process.ts', kind === 'tls' ? [cert, key] : []);
+  const gateway = { process: child, url: '', received: '' };
+  child.on('message', (message: { port?: number; received?: string }) => {
+    if (message.port !== undefined)
+      gateway.url = `${kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${message.port}/pay`;
+    if (message.received !== undefined) gateway.received = message.received;
+  });
+  await until(() => gateway.url !== '');
+  return gateway;
+}
+
+beforeAll(async () => {
+  const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files], {
+    stdio: 'ignore',
+  });
+  gateways.set('plain', await startGateway('plain'));
+  gateways.set('tls', await startGateway('tls'));
+  const destinations = [...gateways].map(([kind, { url }]) => ({
+    host: '127.0.0.1',
+    port: Number(new URL(url).port),
+    tls: kind === 'tls',
+    caFile: kind === 'tls' ? join(folder, 'cert.pem') : null,
+  }));
+  const socketPath = join(folder, 'worker.sock');
+  worker = run('./worker-process.ts', [socketPath, String(PORT_FIRST), JSON.stringify(destinations)]);
+  let isReady = false;
+  worker.on('message', () => {
+    isReady = true;
+  });
+  await until(() => isReady);
+  const secret = new Sensitive('worker secret', 'between us');
+  client = createMediaClient({
+    workers: [{ socketPath, secret }],
+    locale: 'en-US',
+    clock: systemClock,
+    log: silentLog,
+  });
+  await until(() => client.readyWorkers() === 1);
+  phone = createSocket('udp4');
+  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+}, 60_000);
+
+afterAll(() => {
+  client?.close();
+  phone?.close();
+  worker?.kill();
+  for (const gateway of gateways.values()) gateway.process.kill();
+});
+
+/** One key as telephone-event packets of a phone. */
+function press(port: number, key: string): void {
+  timestamp += 1600;
+  for (const [end, duration] of [
+    [0, 160],
+    [0x80, 800],
+    [0x80, 800],
+  ] as const) {
+    const packet = Buffer.alloc(16);
+    packet[0] = 0x80;
+    packet[1] = 101;
+    packet.writeUInt16BE(sequence++ & 0xffff, 2);
+    packet.writeUInt32BE(timestamp, 4);
+    packet.writeUInt32BE(7777, 8);
+    packet[12] = '0123456789*#'.indexOf(key);
+    packet[13] = end | 10;
+    packet.writeUInt16BE(duration, 14);
+    phone.send(packet, port, '127.0.0.1');
+  }
+}
+
+function media(): NegotiatedMedia {
+  return {
+    remoteAddress: '127.0.0.1',
+    remotePort: (phone.address() as AddressInfo).port,
+    codec: 'PCMU',
+    sendPayloadType: 0,
+    receivePayloadType: 0,
+    sendEventPayloadType: 101,
+    receiveEventPayloadType: 101,
+    ptimeMs: 20,
+    direction: 'sendrecv',
+    dtmf: 'auto',
+  };
+}
+
+/** Keys a card into a new call of this name; the payment is left open. */
+async function keyCard(name: string): Promise<void> {
+  const ids = { callId: `ca_${name}`, legId: `le_${name}`, paymentId: `pa_${name}` };
+  const events: MediaEvent[] = [];
+  const local = await client.openLeg({ ...ids, media: media() });
+  client.listen(ids.callId, (event) => events.push(event));
+  await client.beginPayment(ids.callId, ids.paymentId, ids.legId);
+  const fields = [
+    ['pan', 12, 19, `${PAN}#`],
+    ['expiry', 4, 4, '1231'],
+    ['cvc', 3, 3, '737'],
+  ] as const;
+  for (const [field, lengthMin, lengthMax, keys] of fields) {
+    await client.openField(ids.paymentId, { field, lengthMin, lengthMax, brands: ['visa'] });
+    for (const key of keys) press(local.port, key);
+    await until(() => events.some((event) => event.kind === 'fieldEnded' && event.field === field));
+  }
+}
+
+const pid = () => worker.pid ?? 0;
+
+describe('the memory of a worker', () => {
+  it(
+    'holds a number that is being keyed in locked memory only',
+    async (test) => {
+      if (!canScan(pid())) return test.skip('the memory of other processes cannot be read: root is needed');
+      await keyCard('entry');
+      const hits = scanMemory(pid(), PAN, FIELD_RUN_MIN);
+      expect(hits.length).toBeGreaterThan(0);
+      expect(hits.filter(({ region }) => !region.endsWith('(locked)'))).toEqual([]);
+      await client.endPayment('pa_entry');
+      expect(scanMemory(pid(), PAN, FIELD_RUN_MIN)).toEqual([]);
+      await client.closeLeg('le_entry');
+    },
+    TEST_MS_MAX,
+  );
+
+  for (const kind of ['plain', 'tls'] as const) {
+    it(
+      `holds nothing after a payment through a ${kind} gateway that says everything back`,
+      async (test) => {
+        if (!canScan(pid())) return test.skip('the memory of other processes cannot be read: root is needed');
+        const gateway = gateways.get(kind) as Gateway;
+        await keyCard(kind);
+        const answer = await client.send(`pa_${kind}`, {
+          method: 'POST',
+          url: gateway.url,
+          headers: {},
+          body: { format: 'json', template: TEMPLATE },
+          timeoutMs: 5000,
+        });
+        expect(answer).toMatchObject({ kind: 'answered', status: 200 });
+        await until(() => gateway.received !== '');
+        expect(gateway.received).toBe(FILLED);
+        const text = JSON.stringify(answer);
+        expect(text).toContain('ch_17');
+        for (const part of [
+          PAN,
+          PAN.slice(0, 8),
+          PAN.slice(-8),
+          '"737"',
+          '737',
+          Buffer.from(PAN.slice(2, 11)).toString('base64'),
+        ]) {
+          expect(text).not.toContain(part);
+        }
+        // While the payment is open the vault still holds it, nobody else does.
+        expect(scanMemory(pid(), PAN, FIELD_RUN_MIN).filter(({ region }) => !region.endsWith('(locked)'))).toEqual([]);
+        await client.endPayment(`pa_${kind}`);
+        expect(scanMemory(pid(), PAN, FIELD_RUN_MIN)).toEqual([]);
+        await client.closeLeg(`le_${kind}`);
+      },
+      TEST_MS_MAX,
+    );
+  }
+
+  it(
+    'holds nothing after a caller hung up in the middle',
+    async (test) => {
+      if (!canScan(pid())) return test.skip('the memory of other processes cannot be read: root is needed');
+      await keyCard('gone');
+      await client.closeLeg('le_gone');
+      expect(scanMemory(pid(), PAN, FIELD_RUN_MIN)).toEqual([]);
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'holds nothing after control went away in the middle',
+    async (test) => {
+      if (!canScan(pid())) return test.skip('the memory of other processes cannot be read: root is needed');
+      await keyCard('orphan');
+      client.close();
+      await until(() => scanMemory(pid(), PAN, FIELD_RUN_MIN).length === 0);
+    },
+    TEST_MS_MAX,
+  );
+});
