@@ -1,0 +1,248 @@
+import { createSocket, type Socket } from 'node:dgram';
+import type { AddressInfo } from 'node:net';
+import { RtpPacket } from 'rtp.js/packets';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { decodeUlaw, encodeUlaw } from '../lib/g711.ts';
+import { SAMPLE_RATE, toneOf } from './tones.ts';
+
+/*
+ * The media of a simulated caller: RTP of rtp.js over a UDP socket, a packet each 20 ms. It hears, records and keys as a
+ * telephone does, and it is not our media code.
+ */
+
+const FRAME_MS = 20;
+const FRAME_SAMPLES = (SAMPLE_RATE * FRAME_MS) / 1000;
+const SILENCE = 0xff;
+/** A recording longer than this goes on without being kept. */
+const RECORD_MS_MAX = 600_000;
+const EVENT_MS = 100;
+const GAP_MS = 80;
+/** Louder than this is a prompt. */
+const SPEECH_MEAN_SQUARE = 150 ** 2;
+const EVENT_CODES = '0123456789*#';
+
+export type KeyStyle = 'event' | 'inband';
+
+export interface Heard {
+  /** Left: what the caller heard. Right: what the caller keyed, as tones. 8 kHz. */
+  readonly left: Int16Array;
+  readonly right: Int16Array;
+}
+
+export class RtpPhone {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  #timer: Timer | null = null;
+  #startedAt = 0;
+  #frames = 0;
+  #remote: { readonly address: string; readonly port: number } | null = null;
+  #eventPayloadType = 101;
+  #sequenceNumber = Math.floor(Math.random() * 0x8000);
+  #timestamp = Math.floor(Math.random() * 0x7fff_ffff);
+  readonly #ssrc = Math.floor(Math.random() * 0xffff_ffff);
+  /** Samples to say, 20 ms a frame; behind them silence. */
+  #saying = new Int16Array(0);
+  /** Packets of key presses that take the place of audio, one a frame. */
+  #events: { readonly event: number; readonly end: boolean; readonly durationTs: number; readonly first: boolean }[] =
+    [];
+  #eventTimestamp = 0;
+  readonly #heard: Int16Array[] = [];
+  readonly #keyed: Int16Array[] = [];
+  #heardNow: Int16Array | null = null;
+  #lastSpeechAt = 0;
+  #hasHeardSpeech = false;
+  packetsReceived = 0;
+  /** 0 to 1: share of packets that are lost on the way out. */
+  lossShare = 0;
+
+  private constructor(socket: Socket, clock: Clock) {
+    this.#socket = socket;
+    this.#clock = clock;
+    socket.on('message', (message) => this.#hear(message));
+  }
+
+  static async open(clock: Clock, address = '127.0.0.1'): Promise<RtpPhone> {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(0, address, resolve);
+    });
+    return new RtpPhone(socket, clock);
+  }
+
+  get port(): number {
+    return (this.#socket.address() as AddressInfo).port;
+  }
+
+  get address(): string {
+    return (this.#socket.address() as AddressInfo).address;
+  }
+
+  /** Begins to send, and sends to another place from now on. */
+  talkTo(remote: { address: string; port: number; eventPayloadType: number }): void {
+    this.#remote = remote;
+    this.#eventPayloadType = remote.eventPayloadType;
+    if (this.#timer !== null) return;
+    this.#startedAt = this.#clock.now();
+    this.#next();
+  }
+
+  /** Keys one after the other; settles when the last is through. */
+  async key(keys: string, style: KeyStyle, background?: Int16Array): Promise<void> {
+    const each = EVENT_MS + GAP_MS;
+    if (background !== undefined) this.say(background);
+    for (const key of keys) {
+      if (style === 'inband') this.#sayOver(toneOf(key, EVENT_MS));
+      else this.#keyByEvent(key);
+      await this.wait(each);
+    }
+  }
+
+  /** Speech or noise, behind whatever is being said already. */
+  say(samples: Int16Array): void {
+    this.#saying = Int16Array.from([...this.#saying, ...samples]);
+  }
+
+  wait(durationMs: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.startTimer(durationMs, resolve));
+  }
+
+  /**
+   * Until a prompt was heard and it has been quiet for `quietMs`. False where nothing came, or no end, within `limitMs`.
+   */
+  async promptEnds(quietMs = 700, limitMs = 30_000): Promise<boolean> {
+    this.#hasHeardSpeech = false;
+    const deadline = this.#clock.now() + limitMs;
+    while (this.#clock.now() < deadline) {
+      await this.wait(FRAME_MS);
+      if (this.#hasHeardSpeech && this.#clock.now() - this.#lastSpeechAt >= quietMs) return true;
+    }
+    return false;
+  }
+
+  /** Until a prompt begins. */
+  async promptBegins(limitMs = 30_000): Promise<boolean> {
+    this.#hasHeardSpeech = false;
+    const deadline = this.#clock.now() + limitMs;
+    while (this.#clock.now() < deadline) {
+      if (this.#hasHeardSpeech) return true;
+      await this.wait(FRAME_MS);
+    }
+    return false;
+  }
+
+  recording(): Heard {
+    return { left: join(this.#heard), right: join(this.#keyed) };
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#socket.close();
+  }
+
+  #keyByEvent(key: string): void {
+    const event = EVENT_CODES.indexOf(key);
+    if (event < 0) throw new Error(`no key ${key}`);
+    const frames = EVENT_MS / FRAME_MS;
+    for (let i = 1; i <= frames; i++)
+      this.#events.push({ event, end: false, durationTs: i * FRAME_SAMPLES, first: i === 1 });
+    for (let i = 0; i < 3; i++)
+      this.#events.push({ event, end: true, durationTs: frames * FRAME_SAMPLES, first: false });
+    this.#keyed.push(toneOf(key, EVENT_MS, -20));
+  }
+
+  #sayOver(tone: Int16Array): void {
+    const said = this.#saying.slice();
+    const length = Math.max(said.length, tone.length);
+    const sum = new Int16Array(length);
+    for (let i = 0; i < length; i++) sum[i] = Math.max(-32_768, Math.min(32_767, (said[i] ?? 0) + (tone[i] ?? 0)));
+    this.#saying = sum;
+    this.#keyed.push(tone);
+  }
+
+  /** Absolute times, so that no delay adds up. */
+  #next(): void {
+    this.#send();
+    this.#record();
+    this.#frames += 1;
+    const due = this.#startedAt + this.#frames * FRAME_MS;
+    this.#timer = this.#clock.startTimer(Math.max(0, due - this.#clock.now()), () => this.#next());
+  }
+
+  #send(): void {
+    if (this.#remote === null) return;
+    const event = this.#events.shift();
+    if (event?.first) this.#eventTimestamp = this.#timestamp;
+    const packet = new RtpPacket();
+    packet.setSsrc(this.#ssrc >>> 0);
+    packet.setSequenceNumber(this.#sequenceNumber++ & 0xffff);
+    packet.setPayloadType(event === undefined ? 0 : this.#eventPayloadType);
+    packet.setMarker(event?.first === true);
+    packet.setTimestamp((event === undefined ? this.#timestamp : this.#eventTimestamp) >>> 0);
+    packet.setPayload(asView(event === undefined ? this.#audio() : eventBytes(event)));
+    this.#timestamp += FRAME_SAMPLES;
+    if (Math.random() < this.lossShare) return;
+    const view = packet.getView();
+    this.#socket.send(
+      new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
+      this.#remote.port,
+      this.#remote.address,
+    );
+  }
+
+  #audio(): Uint8Array {
+    if (this.#saying.length === 0) return new Uint8Array(FRAME_SAMPLES).fill(SILENCE);
+    const frame = new Int16Array(FRAME_SAMPLES);
+    frame.set(this.#saying.subarray(0, FRAME_SAMPLES));
+    this.#saying = this.#saying.slice(FRAME_SAMPLES);
+    return encodeUlaw(frame);
+  }
+
+  #hear(message: Buffer): void {
+    let packet: RtpPacket;
+    try {
+      packet = new RtpPacket(asView(message));
+    } catch {
+      return;
+    }
+    this.packetsReceived += 1;
+    if (packet.getPayloadType() !== 0) return;
+    const view = packet.getPayload();
+    const samples = decodeUlaw(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    this.#heardNow = samples;
+    let sum = 0;
+    for (const sample of samples) sum += sample * sample;
+    if (sum / Math.max(1, samples.length) < SPEECH_MEAN_SQUARE) return;
+    this.#hasHeardSpeech = true;
+    this.#lastSpeechAt = this.#clock.now();
+  }
+
+  #record(): void {
+    if (this.#heard.length * FRAME_MS > RECORD_MS_MAX) return;
+    this.#heard.push(this.#heardNow ?? new Int16Array(FRAME_SAMPLES));
+    this.#heardNow = null;
+    // Keys were put in as they were pressed; the rest of the right side is silence.
+    const keyed = this.#keyed.reduce((sum, part) => sum + part.length, 0);
+    const heard = this.#heard.length * FRAME_SAMPLES;
+    if (keyed < heard) this.#keyed.push(new Int16Array(heard - keyed));
+  }
+}
+
+function asView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function eventBytes(event: { event: number; end: boolean; durationTs: number }): Uint8Array {
+  return Uint8Array.of(event.event, (event.end ? 0x80 : 0) | 10, event.durationTs >> 8, event.durationTs & 0xff);
+}
+
+function join(parts: readonly Int16Array[]): Int16Array {
+  const all = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
