@@ -1,0 +1,69 @@
+import type { InfoPress } from './capture.ts';
+import { type CodecName, parseInfoKey, parseSdp, type SipMessage } from './sip.ts';
+
+export const CALLS_MAX = 4096;
+export const ENDPOINTS_MAX = 16_384;
+/** INFO requests remembered per call, so that a retransmission is not a second press. */
+const INFOS_MAX = 1024;
+
+interface Ends {
+  readonly source: string;
+  readonly destination: string;
+}
+
+interface Call {
+  readonly atMs: number;
+  /** By the sender's SIP endpoint: where its SDP says that its media is. */
+  readonly media: Map<string, string>;
+  readonly infos: Set<string>;
+}
+
+/** What SIP in the capture said: payload types by endpoint, and who sends media from where. */
+export class Sessions {
+  readonly #calls = new Map<string, Call>();
+  readonly #codecs = new Map<string, Map<number, CodecName>>();
+
+  /** SDP named one of these endpoints. */
+  knows(ends: Ends): boolean {
+    return this.#codecs.has(ends.destination) || this.#codecs.has(ends.source);
+  }
+
+  /** RFC 3264 §5.1: payload types are the receiver's; some senders use their own, so theirs is asked second. */
+  codecOf(ends: Ends, payloadType: number): CodecName | null {
+    return (
+      this.#codecs.get(ends.destination)?.get(payloadType) ?? this.#codecs.get(ends.source)?.get(payloadType) ?? null
+    );
+  }
+
+  /** Takes in one message; a press where it is an INFO with a key that has not been seen before. */
+  read(message: SipMessage, ends: Ends, atMs: number): InfoPress | null {
+    const call = this.#callOf(message.callId, atMs);
+    if (message.contentType === 'application/sdp') this.#learn(message.body, ends.source, call);
+    if (message.method !== 'INFO') return null;
+    const key = parseInfoKey(message.contentType, message.body);
+    const identity = `${message.from} ${message.cseq}`;
+    if (key === null || call.infos.has(identity)) return null;
+    if (call.infos.size < INFOS_MAX) call.infos.add(identity);
+    return { ...key, atMs, ...ends, mediaEndpoint: call.media.get(ends.source) ?? null, callAtMs: call.atMs };
+  }
+
+  #callOf(callId: string, atMs: number): Call {
+    const known = this.#calls.get(callId);
+    if (known !== undefined) return known;
+    const oldest = this.#calls.keys().next();
+    if (this.#calls.size >= CALLS_MAX && oldest.done !== true) this.#calls.delete(oldest.value);
+    const call: Call = { atMs, media: new Map(), infos: new Set() };
+    this.#calls.set(callId, call);
+    return call;
+  }
+
+  #learn(body: string, sender: string, call: Call): void {
+    for (const { endpoint, codecs } of parseSdp(body)) {
+      const oldest = this.#codecs.keys().next();
+      if (this.#codecs.size >= ENDPOINTS_MAX && oldest.done !== true) this.#codecs.delete(oldest.value);
+      // An answer narrows an offer; a later offer may add types. What was once said stays readable.
+      this.#codecs.set(endpoint, new Map([...(this.#codecs.get(endpoint) ?? []), ...codecs]));
+      if (call.media.size < INFOS_MAX) call.media.set(sender, endpoint);
+    }
+  }
+}
