@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "addon/engine_box.h"
+#include "addon/offline.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ Napi::Value EventLayout(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", hushtone::EngineBox::Define(env));
   exports.Set("eventLayout", Napi::Function::New<EventLayout>(env));
+  hushtone::DefineOffline(env, exports);
   return exports;
 }
 

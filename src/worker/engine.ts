@@ -12,6 +12,7 @@ import {
   STATS_LENGTH,
   VOICE_LENGTH,
 } from './contract.ts';
+import type { NativeOfflineDecoder } from './offline.ts';
 import type { WireFacts, WireMedia, WireStats } from './wire.ts';
 
 /** What the addon exports; native/addon says what each takes. */
@@ -49,6 +50,7 @@ interface Addon {
     wake: () => void,
   ) => NativeEngine;
   eventLayout(): number[];
+  readonly OfflineDecoder: new () => NativeOfflineDecoder;
 }
 
 /** The only place that loads the addon. Throws with what to do where it was not built. */

@@ -1,0 +1,68 @@
+import { loadAddon } from './engine.ts';
+
+/** What the addon's OfflineDecoder takes and gives; native/addon/offline.cc. */
+export interface NativeOfflineDecoder {
+  feed(samples: Int16Array): Float64Array;
+  finish(): Float64Array;
+  event(timestamp: number, payload: Uint8Array): Float64Array | undefined;
+}
+
+export interface TonePress {
+  /** RFC 4733 event code, 0 to 15. */
+  readonly event: number;
+  /** At 8 kHz, counted from the first sample fed. */
+  readonly onsetSample: number;
+  readonly durationSamples: number;
+  /** Both tones together. */
+  readonly levelDbm0: number;
+}
+
+export interface EventUpdate {
+  readonly begins: boolean;
+  readonly event: number;
+  /** Power below 0 dBm0, 0 to 63. */
+  readonly volume: number;
+  /** RTP timestamp of the press's beginning. */
+  readonly timestamp: number;
+  readonly durationTs: number;
+}
+
+const TONE_NUMBERS = 4;
+
+/**
+ * The engine's detector and event receiver, for files: one for each audio stream, and one for each payload type of
+ * events. Its values are digits: only `decode` uses it, on files that a person names.
+ */
+export class OfflineDecoder {
+  readonly #native: NativeOfflineDecoder;
+
+  /** Throws where the addon was not built. */
+  constructor() {
+    this.#native = new (loadAddon().OfflineDecoder)();
+  }
+
+  /** 8 kHz samples in order; the presses that ended in them. */
+  feed(samples: Int16Array): TonePress[] {
+    return tones(this.#native.feed(samples));
+  }
+
+  /** The press that is still on where the audio ends. */
+  finish(): TonePress[] {
+    return tones(this.#native.finish());
+  }
+
+  /** Null where the packet says nothing new, is malformed, or is no key. */
+  event(timestamp: number, payload: Uint8Array): EventUpdate | null {
+    const numbers = this.#native.event(timestamp, payload);
+    if (numbers === undefined) return null;
+    const [begins = 0, event = 0, volume = 0, beganAt = 0, durationTs = 0] = numbers;
+    return { begins: begins === 1, event, volume, timestamp: beganAt, durationTs };
+  }
+}
+
+function tones(numbers: Float64Array): TonePress[] {
+  return Array.from({ length: numbers.length / TONE_NUMBERS }, (_, index) => {
+    const [event = 0, onsetSample = 0, durationSamples = 0, levelDbm0 = 0] = numbers.subarray(index * TONE_NUMBERS);
+    return { event, onsetSample, durationSamples, levelDbm0 };
+  });
+}
