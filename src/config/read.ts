@@ -93,7 +93,8 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
   const base = options.file === null ? options.directory : dirname(options.file);
   const path = (name: string) => resolve(base, name);
   const pathOrNull = (name: string | undefined) => (name === undefined ? null : path(name));
-  const secret = (key: string, value: SecretText) => readSecret(key, value, { base, ...options }, faults);
+  const secret: ReadSecret = (key, value, charsMin = 1) =>
+    readSecret(key, value, { base, charsMin, environment: options.environment }, faults);
   const varDir = path(file.varDir);
   const gateways = new Map<string, GatewayConfig>();
   for (const [name, gateway] of Object.entries(file.gateways)) {
@@ -137,11 +138,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
   if (file.media.portLast - file.media.portFirst < 1) {
     faults.push({ path: 'media.portLast', message: `expected more than portFirst (${file.media.portFirst})` });
   }
-  const keys = file.http.keys.map((key, index) => secret(`http.keys[${index}]`, key));
-  for (const [index, key] of keys.entries()) {
-    if (key.reveal().length >= API_KEY_CHARS_MIN) continue;
-    faults.push({ path: `http.keys[${index}]`, message: `expected at least ${API_KEY_CHARS_MIN} characters` });
-  }
+  const keys = file.http.keys.map((key, index) => secret(`http.keys[${index}]`, key, API_KEY_CHARS_MIN));
   if (keys.length === 0 && !LOOPBACK.test(file.http.address)) {
     faults.push({ path: 'http.address', message: 'expected a loopback address, because http.keys is empty' });
   }
@@ -172,7 +169,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
 }
 
 type SecretText = string | { file: string } | { env: string };
-type ReadSecret = (key: string, value: SecretText) => Sensitive<string>;
+type ReadSecret = (key: string, value: SecretText, charsMin?: number) => Sensitive<string>;
 
 /**
  * The supervisor draws the embedded server's secret and port and hands both to its children in these variables, so that
@@ -199,14 +196,14 @@ function readSip(file: ConfigFile, profiles: string, secret: ReadSecret, environ
 function readSecret(
   key: string,
   value: SecretText,
-  options: { base: string; environment: Environment },
+  options: { base: string; environment: Environment; charsMin: number },
   faults: Fault[],
 ): Sensitive<string> {
   const label = key.replace(/^.*\.(?=[^.]+\.[^.]+$)/, '');
-  if (typeof value === 'string') return new Sensitive(label, value);
   let text: string | undefined;
-  let place: string;
-  if ('env' in value) {
+  let place = 'the file';
+  if (typeof value === 'string') text = value;
+  else if ('env' in value) {
     text = options.environment[value.env];
     place = `environment variable ${value.env}`;
   } else {
@@ -218,9 +215,9 @@ function readSecret(
       text = undefined;
     }
   }
-  if (text === undefined || text === '' || text.length > SECRET_CHARS_MAX) {
-    const size = `1 to ${SECRET_CHARS_MAX} characters`;
-    const state = text === undefined ? 'none that can be read' : text === '' ? 'nothing in it' : 'more';
+  if (text === undefined || text.length < options.charsMin || text.length > SECRET_CHARS_MAX) {
+    const size = `${options.charsMin} to ${SECRET_CHARS_MAX} characters`;
+    const state = text === undefined ? 'none that can be read' : `one of ${text.length}`;
     faults.push({ path: key, message: `expected a secret of ${size} in ${place}, found ${state}` });
   }
   return new Sensitive(label, text ?? '');

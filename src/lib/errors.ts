@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'PROFILE_INVALID'
   | 'PROMPT_MISSING'
   | 'PORT_IN_USE'
+  | 'STORE_UNUSABLE'
   | 'CALL_NOT_ADMITTED'
   | 'CALL_CONTEXT_INVALID'
   | 'CALL_LIMIT_REACHED'
@@ -45,6 +46,7 @@ export const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
   PROFILE_INVALID: { fault: 'operator', retry: 'never', sipStatus: 500, httpStatus: 500, prompt: null },
   PROMPT_MISSING: { fault: 'operator', retry: 'never', sipStatus: 500, httpStatus: 500, prompt: null },
   PORT_IN_USE: { fault: 'operator', retry: 'safe', sipStatus: 500, httpStatus: 500, prompt: null },
+  STORE_UNUSABLE: { fault: 'operator', retry: 'never', sipStatus: 503, httpStatus: 503, prompt: null },
   CALL_NOT_ADMITTED: { fault: 'client', retry: 'never', sipStatus: 403, httpStatus: 403, prompt: null },
   CALL_CONTEXT_INVALID: { fault: 'client', retry: 'never', sipStatus: 400, httpStatus: 400, prompt: null },
   CALL_LIMIT_REACHED: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: null },

@@ -94,7 +94,7 @@ describe('a wrong configuration', () => {
     ['sip: { udpPort: 70000 }', 'sip.udpPort expected a whole number 0 to 65535, found 70000'],
     ['sip: { server: embeded }', 'sip.server expected '],
     ['sip: { address: here }', 'sip.address expected an IP address, found "here"'],
-    ['http: { keys: [short] }', 'http.keys[0] expected at least 20 characters'],
+    ['http: { keys: [short] }', 'http.keys[0] expected a secret of 20 to 4096 characters in the file, found one of 5'],
     ['http: { address: 0.0.0.0 }', 'http.address expected a loopback address, because http.keys is empty'],
     ['media: { portFirst: 30000 }', 'media.portLast expected more than portFirst (30000)'],
     ['flows: { a: { brands: [vissa] } }', 'flows.a.brands[0] is not a known brand: "vissa"; did you mean "visa"?'],

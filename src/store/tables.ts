@@ -1,0 +1,141 @@
+import type { AttemptRow, ConversationRow, EventRow, PaymentRow, SegmentRow } from '../app/ports.ts';
+import type { TextKind } from '../card/pan-guard.ts';
+
+/** The database as kysely sees it; the columns are those of the migrations. Times are milliseconds since 1970. */
+export interface Tables {
+  readonly conversations: {
+    call_id: string;
+    started_at: number;
+    ended_at: number | null;
+    profile: string;
+    from_number: string;
+    to_number: string;
+    customer: string | null;
+    reference: string | null;
+    ended_by: string | null;
+  };
+  readonly segments: {
+    segment_id: string;
+    call_id: string;
+    kind: SegmentRow['kind'];
+    started_at: number;
+    ended_at: number | null;
+    outcome: string | null;
+  };
+  readonly payments: {
+    payment_id: string;
+    call_id: string;
+    flow: string;
+    state: string;
+    result: PaymentRow['result'];
+    amount_minor: number | null;
+    currency: string;
+    reference: string | null;
+    brand: string | null;
+    last4: string | null;
+    declines: number;
+    started_at: number;
+    ended_at: number | null;
+    attention: string | null;
+  };
+  readonly attempts: {
+    attempt_id: string;
+    payment_id: string;
+    idempotency_key: string;
+    verb: AttemptRow['verb'];
+    gateway: string;
+    amount_minor: number;
+    currency: string;
+    state: AttemptRow['state'];
+    gateway_reference: string | null;
+    authorization_code: string | null;
+    decline_reason: AttemptRow['declineReason'];
+    started_at: number;
+    ended_at: number | null;
+  };
+  readonly events: {
+    call_id: string;
+    sequence: number;
+    payment_id: string | null;
+    at: number;
+    kind: string;
+    detail: string;
+  };
+}
+
+/**
+ * Columns that take text from outside, which the guard of the connection reads before every write. Those not listed are
+ * numbers, ids and names of ours. What a gateway calls its transaction is not listed: it may be any number, the worker
+ * has scrubbed the vault's values out of the answer, and a charge must never be lost over its name.
+ */
+export const GUARDED_COLUMNS: Readonly<Record<keyof Tables, Readonly<Record<string, TextKind>>>> = {
+  conversations: {
+    profile: 'text',
+    from_number: 'phone',
+    to_number: 'phone',
+    customer: 'text',
+    reference: 'text',
+    ended_by: 'text',
+  },
+  segments: { outcome: 'text' },
+  payments: {
+    flow: 'text',
+    state: 'text',
+    currency: 'text',
+    reference: 'text',
+    brand: 'text',
+    last4: 'text',
+    attention: 'text',
+  },
+  attempts: { idempotency_key: 'text', gateway: 'text', authorization_code: 'text', decline_reason: 'text' },
+  events: { kind: 'text', detail: 'text' },
+};
+
+export function conversationOf(row: Tables['conversations']): ConversationRow {
+  return {
+    callId: row.call_id,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    profile: row.profile,
+    from: row.from_number,
+    to: row.to_number,
+    customer: row.customer,
+    reference: row.reference,
+    endedBy: row.ended_by,
+  };
+}
+
+export function segmentOf(row: Tables['segments']): SegmentRow {
+  const { segment_id, call_id, kind, started_at, ended_at, outcome } = row;
+  return { segmentId: segment_id, callId: call_id, kind, startedAt: started_at, endedAt: ended_at, outcome };
+}
+
+export function paymentOf(row: Tables['payments']): PaymentRow {
+  const { payment_id, call_id, amount_minor, started_at, ended_at, ...same } = row;
+  const ids = { paymentId: payment_id, callId: call_id, amountMinor: amount_minor };
+  return { ...same, ...ids, startedAt: started_at, endedAt: ended_at };
+}
+
+export function attemptOf(row: Tables['attempts']): AttemptRow {
+  return {
+    attemptId: row.attempt_id,
+    paymentId: row.payment_id,
+    idempotencyKey: row.idempotency_key,
+    verb: row.verb,
+    gateway: row.gateway,
+    amountMinor: row.amount_minor,
+    currency: row.currency,
+    state: row.state,
+    gatewayReference: row.gateway_reference,
+    authorizationCode: row.authorization_code,
+    declineReason: row.decline_reason,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+  };
+}
+
+export function eventOf(row: Tables['events']): EventRow {
+  const { call_id, payment_id, sequence, at, kind } = row;
+  const detail = JSON.parse(row.detail) as EventRow['detail'];
+  return { callId: call_id, paymentId: payment_id, sequence, at, kind, detail };
+}
