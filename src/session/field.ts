@@ -13,22 +13,22 @@ import type { FieldName, Flow } from './flow.ts';
  *   collecting  digitPressed     collecting  startTimer
  *   collecting  starPressed      collecting  startTimer
  *   collecting  starPressed*     back        stopTimer, wipeField
- *   collecting  ended            confirming  stopTimer, openKeys, tellReadBack
+ *   collecting  ended            confirming  stopTimer, tellReadBack
  *   collecting  ended+           complete    stopTimer
  *   collecting  ended-           collecting  stopTimer, wipeField, openField, ask
  *   collecting  ended!           failed      stopTimer, wipeField
  *   collecting  timerFired       closing     closeField
- *   closing     ended            confirming  stopTimer, openKeys, tellReadBack
+ *   closing     ended            confirming  stopTimer, tellReadBack
  *   closing     ended+           complete    stopTimer
  *   closing     ended-           collecting  stopTimer, wipeField, openField, ask
  *   closing     ended!           failed      stopTimer, wipeField
  *   confirming  promptEnded      confirming  readBack
- *   confirming  promptEnded*     confirming  askConfirm
+ *   confirming  promptEnded*     confirming  openKeys, askConfirm
  *   confirming  promptEnded+     confirming  startTimer
  *   confirming  onePressed       complete    stopTimer, closeKeys
  *   confirming  twoPressed       collecting  stopTimer, closeKeys, wipeField, openField, ask
  *   confirming  twoPressed!      failed      stopTimer, closeKeys, wipeField
- *   confirming  timerFired       confirming  tellReadBack
+ *   confirming  timerFired       confirming  closeKeys, tellReadBack
  *   confirming  timerFired!      failed      closeKeys, wipeField
  *
  *   collecting starPressed*: the key before was a star too, so the caller goes back one field.
@@ -38,6 +38,9 @@ import type { FieldName, Flow } from './flow.ts';
  * The field ends natively at hash or when no candidate brand can be longer, and from here when a timer fires. Three
  * limits: to the first digit, between digits, and a shorter one at a length that is complete for a candidate, so that
  * a 16-digit number does not wait and a 19-digit one still goes through. Star clears natively; this machine only counts.
+ *
+ * The keys open only with the question: a late digit of the number, keyed into the read-back, stays in the vault and is
+ * wiped, and does not count as a confirmation.
  *
  * The machine is blind: it counts keys but never sees a digit's value, so state, inputs and trace may be logged.
  * What ends the call ends the payment, whose end wipes every field; so there is no row for it here.
@@ -185,7 +188,7 @@ function stepConfirming(
         return { state: { ...state, stage: 'digits' }, outputs: [{ kind: 'readBack', field: state.field }] };
       }
       if (state.stage === 'digits') {
-        return { state: { ...state, stage: 'question' }, outputs: [{ kind: 'askConfirm' }] };
+        return { state: { ...state, stage: 'question' }, outputs: [{ kind: 'openKeys' }, { kind: 'askConfirm' }] };
       }
       return { state, outputs: [{ kind: 'startTimer', ms: flow.firstDigitTimeoutMs }] };
     case 'onePressed':
@@ -197,7 +200,10 @@ function stepConfirming(
         const outputs: FieldOutput[] = [{ kind: 'closeKeys' }, wipe(state)];
         return { state: { kind: 'failed', field: state.field, reason: 'nothing' }, outputs };
       }
-      return { state: { ...state, wrong: state.wrong + 1, stage: 'words' }, outputs: [{ kind: 'tellReadBack' }] };
+      return {
+        state: { ...state, wrong: state.wrong + 1, stage: 'words' },
+        outputs: [{ kind: 'closeKeys' }, { kind: 'tellReadBack' }],
+      };
     default:
       return ignore(state);
   }
@@ -213,7 +219,7 @@ function judge(flow: FieldFlow, state: FieldState & Asked, facts: FieldFactsSeen
   }
   return {
     state: { ...asked(state), kind: 'confirming', stage: 'words', found: verdict },
-    outputs: [...stop, { kind: 'openKeys' }, { kind: 'tellReadBack' }],
+    outputs: [...stop, { kind: 'tellReadBack' }],
   };
 }
 

@@ -1,0 +1,339 @@
+import { describe, expect, it } from 'vitest';
+import { createApp } from '../../src/app/app.ts';
+import type { CallContext } from '../../src/app/ports.ts';
+import type { Flow } from '../../src/session/flow.ts';
+import { settle, VirtualClock } from '../harness/clock.ts';
+import { failNth } from '../harness/fail-nth.ts';
+import { FakeWorld } from '../harness/fake-ports.ts';
+import { PLAIN_FLOW } from '../harness/flow.ts';
+
+/** Longer than any scenario: ten minutes of payment, and the hold. */
+const LONG_MS = 900_000;
+
+async function callOf(arrange: (world: FakeWorld) => void = () => {}, context?: CallContext): Promise<FakeWorld> {
+  const clock = new VirtualClock();
+  const world = new FakeWorld(clock);
+  arrange(world);
+  const app = createApp(world.deps());
+  const call = app.callArrived(world.incoming(context));
+  await clock.advance(LONG_MS);
+  await call;
+  expect(app.callsActive()).toBe(0);
+  expect(world.held.size, 'payments that still hold fields').toBe(0);
+  expect(world.openLegs.size, 'legs left open').toBe(0);
+  expect(world.charged.size, 'charges').toBeLessThanOrEqual(1);
+  return world;
+}
+
+const only = <T>(rows: Map<string, T>): T => {
+  expect(rows.size).toBe(1);
+  return [...rows.values()][0] as T;
+};
+const answering =
+  (...answers: FakeWorld['answers']) =>
+  (world: FakeWorld) => {
+    world.answers = answers;
+  };
+const withFlow = (flow: Partial<Flow>) => (world: FakeWorld) => {
+  world.flow = { ...PLAIN_FLOW, ...flow };
+};
+
+describe('a call that pays', () => {
+  it('is charged once, told so, and sent on with the result', async () => {
+    const world = await callOf();
+    expect(world.charged.size).toBe(1);
+    expect(only(world.payments)).toMatchObject({ result: 'approved', state: 'ended', brand: 'visa', last4: '4242' });
+    expect(world.results[0]).toMatchObject({ how: 'sip:ivr@127.0.0.1', result: { result: 'approved', last4: '4242' } });
+    const told = [
+      'payment-approved',
+      'number-42',
+      'unit-dollars',
+      'word-and',
+      'number-10',
+      'unit-cents',
+      'was-approved',
+    ];
+    expect(world.said.slice(world.said.indexOf('payment-approved')).slice(0, 7)).toEqual(told);
+    expect(world.said.slice(-5)).toEqual(['letter-i', 'letter-n', 'letter-v', 'symbol-dash', 'digit-7']);
+  });
+  it('has the attempt on disk before the gateway is asked', async () => {
+    const { calls } = await callOf();
+    expect(calls.indexOf('saveAttempt asking')).toBeLessThan(calls.indexOf('send purchase'));
+  });
+  it('leaves ordered events and both segments', async () => {
+    const world = await callOf();
+    expect(world.events.map((row) => row.sequence)).toEqual(world.events.map((_, index) => index + 1));
+    const segments = [...world.segments.values()].map(({ kind, outcome }) => [kind, outcome]);
+    expect(segments).toEqual([
+      ['secure-payment', 'approved'],
+      ['ivr', 'transferred'],
+    ]);
+    expect(only(world.conversations).endedAt).not.toBeNull();
+  });
+  it('confirms each field that the flow wants confirmed', async () => {
+    const fields = { pan: { confirm: true, retriesMax: 2 }, expiry: { confirm: true, retriesMax: 2 } };
+    const world = await callOf(withFlow({ fields }));
+    expect(world.calls.filter((name) => name.startsWith('readBack'))).toEqual(['readBack pan', 'readBack expiry']);
+    expect(only(world.payments).result).toBe('approved');
+  });
+  it('takes an amount that the caller keys and confirms', async () => {
+    const world = await callOf((given) => {
+      withFlow({ amount: { ...PLAIN_FLOW.amount, source: { kind: 'keyed' } } })(given);
+      given.script = { ...given.script, keys: ({ allowed }) => (allowed === '12' ? '1' : '2500#') };
+    });
+    expect(only(world.payments)).toMatchObject({ amountMinor: 2500, result: 'approved' });
+  });
+  it('fetches the amount from the data dip when the call brought none', async () => {
+    const source = { kind: 'dataDip', url: 'http://127.0.0.1/', timeoutMs: 1 } as const;
+    const world = await callOf(withFlow({ amount: { ...PLAIN_FLOW.amount, source } }), {});
+    expect(only(world.payments)).toMatchObject({ amountMinor: 4210, result: 'approved' });
+  });
+});
+
+describe('a call that does not pay', () => {
+  it('may try again after a decline, under a new key', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['declined', 'answered'];
+    });
+    expect([...world.attempts.values()].map((row) => row.state)).toEqual(['declined', 'approved']);
+    expect(new Set([...world.attempts.values()].map((row) => row.idempotencyKey)).size).toBe(2);
+    expect(only(world.payments)).toMatchObject({ result: 'approved', declines: 1 });
+  });
+  it('goes to the queue at the last decline', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['declined', 'declined'];
+    });
+    expect(world.results[0]).toMatchObject({ how: 'sip:queue@127.0.0.1', result: { result: 'declined', declines: 2 } });
+  });
+  it('is abandoned when the caller hangs up in the middle of the number', async () => {
+    const world = await callOf((given) => {
+      given.script = { ...given.script, facts: () => 'hangUp' };
+    });
+    expect(only(world.payments).result).toBe('abandoned');
+    expect(only(world.conversations).endedBy).toBe('caller');
+    expect(world.charged.size).toBe(0);
+  });
+  it('goes to the queue when a field stays wrong', async () => {
+    const world = await callOf((given) => {
+      given.script = { ...given.script, facts: () => ({ complete: false }) };
+    });
+    expect(world.said).toContain('card-number-invalid');
+    expect(world.results[0]).toMatchObject({ how: 'sip:queue@127.0.0.1', result: { result: 'failed' } });
+  });
+  it('is told when the gateway cannot be reached, after trying again safely', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['notSent', 'notSent', 'notSent'];
+    });
+    expect(world.calls.filter((name) => name === 'send purchase')).toHaveLength(3);
+    expect(world.said).toContain('try-again-later');
+    expect(only(world.payments).result).toBe('failed');
+  });
+});
+
+describe('an unknown outcome', () => {
+  it('is looked up, and the lost answer found', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['lost'];
+    });
+    expect(world.calls).toContain('send lookup');
+    expect(only(world.payments).result).toBe('approved');
+    expect(world.charged.size).toBe(1);
+  });
+  it('is asked again under the same key where the gateway has never heard of it', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['noAnswer', 'answered'];
+    });
+    expect(only(world.attempts).state).toBe('approved');
+  });
+  it('is replayed under the same key where there is no lookup', async () => {
+    const world = await callOf((given) => {
+      given.capabilities = { verbs: ['purchase'], unknownOutcome: 'replay' };
+      given.answers = ['lost', 'answered'];
+    });
+    expect(only(world.attempts).state).toBe('approved');
+    expect(world.charged.size).toBe(1);
+  });
+  it('stays unknown past the hold, is put before a person, and nothing else is charged', async () => {
+    const world = await callOf((given) => {
+      given.capabilities = { verbs: ['purchase'], unknownOutcome: 'replay' };
+      given.answers = Array.from({ length: 100 }, () => 'noAnswer' as const);
+    });
+    expect(only(world.payments)).toMatchObject({ result: 'unknown' });
+    expect(only(world.payments).attention).toMatch(/unknown/);
+    expect(only(world.attempts).state).toBe('unknown');
+    expect(world.said).toContain('agent-will-check');
+  });
+  it('is resolved by lookup when the worker dies while the gateway is asked', async () => {
+    const world = await callOf((given) => {
+      given.answers = ['lost'];
+      given.onSend = () => given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
+    });
+    expect(only(world.payments).result).toBe('approved');
+  });
+  it('left by an earlier run is settled at start', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    const row = {
+      attemptId: 'at_1',
+      paymentId: 'pa_1',
+      idempotencyKey: 'k1',
+      verb: 'purchase',
+      gateway: 'sandbox',
+    } as const;
+    const open = {
+      amountMinor: 1,
+      currency: 'USD',
+      state: 'asking',
+      gatewayReference: null,
+      authorizationCode: null,
+    } as const;
+    world.attempts.set('at_1', { ...row, ...open, declineReason: null, startedAt: 0, endedAt: null });
+    world.charged.add('k1');
+    const recovered = createApp(world.deps()).recover();
+    await clock.advance(10_000);
+    expect(await recovered).toEqual({ settled: 1, open: [] });
+    expect(world.attempts.get('at_1')?.state).toBe('approved');
+  });
+});
+
+describe('a caller who hangs up while the gateway is asked', () => {
+  const hangingUp = (onHangUp: Flow['onHangUp']) =>
+    callOf((world) => {
+      withFlow({ onHangUp })(world);
+      world.onSend = () => world.hangUp();
+    });
+  it('has paid where the flow completes', async () => {
+    const world = await hangingUp('complete');
+    expect(only(world.payments).result).toBe('approved');
+    expect(world.charged.size).toBe(1);
+  });
+  it('has not paid where the flow voids', async () => {
+    const world = await hangingUp('void');
+    expect(only(world.payments).result).toBe('abandoned');
+    expect(only(world.attempts).state).toBe('voided');
+    expect(world.charged.size).toBe(0);
+  });
+});
+
+describe('identification', () => {
+  const flow: Partial<Flow> = { identification: { target: 'sip:id@127.0.0.1', timeoutMs: 60_000, whenNot: 'queue' } };
+  async function identifiedAs(identified: boolean | null): Promise<FakeWorld> {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    withFlow(flow)(world);
+    const app = createApp(world.deps());
+    const call = app.callArrived(world.incoming());
+    await clock.advance(3_000);
+    expect(world.routes.at(-1)).toHaveLength(2);
+    world.dialed[0]?.listener()?.ended({ kind: 'bye', headers: {}, identified });
+    await settle();
+    expect(world.routes.at(-1)).toEqual([]);
+    await clock.advance(LONG_MS);
+    await call;
+    return world;
+  }
+  it('bridges the target and pays when it says yes', async () => {
+    expect(only((await identifiedAs(true)).payments).result).toBe('approved');
+  });
+  it('goes to the queue when it says no, or nothing', async () => {
+    for (const said of [false, null]) {
+      const world = await identifiedAs(said);
+      expect(world.payments.size).toBe(0);
+      expect(world.results[0]).toMatchObject({ how: 'sip:queue@127.0.0.1', result: { result: 'not-identified' } });
+    }
+  });
+});
+
+describe('a worker that dies in the middle of the number', () => {
+  it('has the field asked again from its first key', async () => {
+    let isKilled = false;
+    const world = await callOf((given) => {
+      given.script = {
+        ...given.script,
+        facts: () => {
+          if (isKilled) return {};
+          isKilled = true;
+          given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
+          return 'silent';
+        },
+      };
+    });
+    expect(world.said).toContain('interrupted');
+    expect(world.calls.filter((name) => name === 'beginPayment')).toHaveLength(2);
+    expect(only(world.payments).result).toBe('approved');
+  });
+});
+
+describe('the application', () => {
+  it('refuses a call above its limit, an unknown flow and another currency', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    const app = createApp(world.deps());
+    const calls = ['ca_1', 'ca_2', 'ca_3'].map((callId) => app.callArrived(world.incoming({ amountMinor: 1 }, callId)));
+    await settle();
+    expect(world.calls.filter((name) => name.startsWith('reject'))).toEqual(['reject CALL_LIMIT_REACHED']);
+    await clock.advance(LONG_MS);
+    await Promise.all(calls);
+    await app.callArrived(world.incoming({ flow: 'other' }));
+    await app.callArrived(world.incoming({ currency: 'EUR' }));
+    expect(world.calls.slice(-2)).toEqual(['reject FLOW_UNKNOWN', 'reject CALL_CONTEXT_INVALID']);
+  });
+  it('lets calls finish when it stops, and ends those that do not', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    world.script = { ...world.script, facts: () => 'silent' };
+    const app = createApp(world.deps());
+    const call = app.callArrived(world.incoming());
+    await clock.advance(1_000);
+    const stopped = app.stop(3_000);
+    await app.callArrived(world.incoming({}, 'ca_2'));
+    expect(world.calls).toContain('reject CALL_LIMIT_REACHED');
+    expect(app.callsActive()).toBe(1);
+    await clock.advance(3_000);
+    await Promise.all([call, stopped]);
+    expect(world.held.size).toBe(0);
+    expect(world.calls).toContain('hangUp');
+  });
+  it('tells live listeners until they leave', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    const app = createApp(world.deps());
+    const kinds: string[] = [];
+    const leave = app.subscribe((event) => kinds.push(event.kind));
+    const call = app.callArrived(world.incoming());
+    await clock.advance(LONG_MS);
+    await call;
+    expect(kinds).toContain('paymentEnded');
+    leave?.();
+  });
+});
+
+describe('with any one port call failing', () => {
+  const scenarios: readonly [string, (world: FakeWorld) => void][] = [
+    ['an approved payment', () => {}],
+    ['a decline and an approval', answering('declined', 'answered')],
+    ['a lost answer', answering('lost')],
+    ['a confirmed field', withFlow({ fields: { pan: { confirm: true, retriesMax: 1 } } })],
+    [
+      'a hang-up that voids',
+      (world) => {
+        withFlow({ onHangUp: 'void' })(world);
+        world.onSend = () => world.hangUp();
+      },
+    ],
+  ];
+  it.each(scenarios)('%s wipes its fields, ends, and charges at most once', async (_, arrange) => {
+    const calls = await failNth(async (failAt) => {
+      const world = await callOf((given) => {
+        arrange(given);
+        given.failAt = failAt;
+      });
+      const approved = [...world.payments.values()].some((row) => row.result === 'approved');
+      const isTold = [...world.payments.values()].some((row) => row.result === 'unknown' || row.attention !== null);
+      // Money that was taken is either known as taken, or before a person; a store that fails cannot say more.
+      if (world.charged.size > 0 && world.calls[failAt] !== 'savePayment') expect(approved || isTold).toBe(true);
+      return world.portCalls;
+    });
+    expect(calls).toBeGreaterThan(20);
+  });
+});
