@@ -45,8 +45,11 @@ function endOfQuoted(text: string, from: number): number {
   return -1;
 }
 
-/** The address in one header value, or undefined where it is not one. Takes linear time. */
-export function parseNameAddr(value: string): NameAddr | undefined {
+/**
+ * The address in one header value, or undefined where it is not one. Takes linear time. `lenient` lets a bare
+ * address carry headers (`sip:a@b?Replaces=…`), as many write Refer-To.
+ */
+export function parseNameAddr(value: string, lenient = false): NameAddr | undefined {
   const text = value.trim();
   let open: number;
   let display = '';
@@ -76,7 +79,7 @@ export function parseNameAddr(value: string): NameAddr | undefined {
     uri = semicolon < 0 ? text : text.slice(0, semicolon).trim();
     params = semicolon < 0 ? '' : text.slice(semicolon);
     // RFC 3261 §20: an address with a comma or question mark must stand in angle brackets.
-    if (uri.includes('?') || uri.includes(',')) return undefined;
+    if (!lenient && (uri.includes('?') || uri.includes(','))) return undefined;
   }
   if (!URI.test(uri)) return undefined;
   if (params !== '' && !params.startsWith(';')) return undefined;

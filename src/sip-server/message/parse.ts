@@ -211,7 +211,7 @@ function checkHeader(name: string, value: string, limits: Limits): Refusal | und
   const items = isAddress ? [value] : splitList(value);
   if (items === undefined) return new Refusal(400, `malformed ${name}`);
   for (const item of items) {
-    const sound = name === 'via' ? parseVia(item) : parseNameAddr(item);
+    const sound = name === 'via' ? parseVia(item) : parseNameAddr(item, name.startsWith('refer'));
     if (sound === undefined) return new Refusal(400, `malformed ${name}`);
   }
   return drachtioAccepts(name, value) ? undefined : new Refusal(400, `malformed ${name}`);
