@@ -22,8 +22,8 @@ export interface ChildParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly start: (plan: ChildPlan) => ChildProcess;
-  /** Told of every exit that nobody asked for, before the restart. */
-  readonly died: (plan: ChildPlan, failures: number) => void;
+  /** Told of every exit that nobody asked for, before the restart; `status` is null where a signal ended it. */
+  readonly died: (plan: ChildPlan, failures: number, status: number | null) => void;
 }
 
 /** How long to wait before the next start, given the failures in a row (1 or more): 0, then doubling. */
@@ -66,7 +66,7 @@ export class Child {
       this.#failures = clock.now() - this.#startedAt >= STABLE_MS ? 1 : this.#failures + 1;
       const delayMs = restartDelayMs(this.#failures);
       log.warn('process ended', { process: this.plan.name, code, signal, failures: this.#failures, delayMs });
-      this.#parts.died(this.plan, this.#failures);
+      this.#parts.died(this.plan, this.#failures, code);
       if (!this.#stopping) this.#restart = clock.startTimer(delayMs, () => this.start());
     };
     child.on('error', () => ended(null, null));

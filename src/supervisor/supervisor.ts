@@ -2,12 +2,12 @@ import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { Child, type ChildPlan, STOP_MS_MAX } from './child.ts';
+import { Child, type ChildParts, type ChildPlan, STOP_MS_MAX } from './child.ts';
 
 /** From the first start to the ready line; after it the start is given up. */
 export const READY_MS_MAX = 30_000;
 export const READY_POLL_MS = 100;
-/** A child that failed so often in a row before everything was ready will not get better. */
+/** A child that crashed so often in a row before everything was ready will not get better. */
 export const START_FAILURES_MAX = 4;
 /** What control may take past the drain limit to say BYE to the calls that are left. */
 export const GOODBYE_MS_MAX = 5_000;
@@ -40,7 +40,7 @@ export class Supervisor {
   constructor(plan: SupervisorPlan, parts: SupervisorParts) {
     this.#plan = plan;
     this.#parts = parts;
-    const died = (child: ChildPlan, failures: number) => this.#onDeath(child, failures);
+    const died: ChildParts['died'] = (child, failures, status) => this.#onDeath(child, failures, status);
     this.#children = plan.children.map((child) => new Child(child, { ...parts, died }));
   }
 
@@ -49,15 +49,19 @@ export class Supervisor {
     return new Map(this.#children.flatMap((child) => (child.pid === null ? [] : [[child.plan.name, child.pid]])));
   }
 
-  /** Settles when everything is ready. Throws INTERNAL where it does not become so; then everything is stopped. */
-  async start(): Promise<void> {
+  /**
+   * Settles when everything is ready; false where it was told to stop before.
+   * Throws INTERNAL where nothing becomes ready; then everything is stopped.
+   */
+  async start(): Promise<boolean> {
     const failed = new Promise<never>((_, reject) => {
       this.#failed = reject;
     });
     for (const child of this.#children) child.start();
     try {
       await Promise.race([this.#untilReady(), failed]);
-      this.#ready = true;
+      this.#ready = !this.#stopping;
+      return this.#ready;
     } catch (error) {
       await this.kill();
       throw error;
@@ -80,9 +84,12 @@ export class Supervisor {
     await Promise.all(this.#children.map((child) => child.stop(0)));
   }
 
-  #onDeath(child: ChildPlan, failures: number): void {
-    if (this.#ready || failures < START_FAILURES_MAX) return;
-    const message = `${child.name} ended ${failures} times before everything was ready`;
+  #onDeath(child: ChildPlan, failures: number, status: number | null): void {
+    if (this.#ready) return;
+    // One that ends by itself said why; asking again gets the same answer.
+    if (status === null && failures < START_FAILURES_MAX) return;
+    const how = status === null ? `crashed ${failures} times` : `ended with status ${status}`;
+    const message = `${child.name} ${how} before everything was ready`;
     this.#failed?.(new ServiceError('INTERNAL', message, { detail: { process: child.name, failures } }));
   }
 

@@ -48,7 +48,8 @@ class Machine {
   readonly signals: string[] = [];
   readonly running = new Map<string, EventEmitter>();
   readonly stubborn = new Set<string>();
-  readonly broken = new Set<string>();
+  /** By name: what they end with as soon as they start: a signal, or null for an exit status. */
+  readonly broken = new Map<string, string | null>();
 
   readonly start = (plan: ChildPlan): ChildProcess => {
     this.starts.push(plan.name);
@@ -60,7 +61,8 @@ class Machine {
       return true;
     };
     this.running.set(plan.name, child);
-    if (this.broken.has(plan.name)) setImmediate(() => this.end(plan.name, null));
+    const signal = this.broken.get(plan.name);
+    if (signal !== undefined) setImmediate(() => this.end(plan.name, signal));
     return child as unknown as ChildProcess;
   };
 
@@ -109,10 +111,20 @@ describe('keeping processes running', () => {
     expect([1, 2, 3, 4, 20].map(restartDelayMs)).toEqual([0, 100, 200, 400, RESTART_DELAY_MS_MAX]);
   });
 
-  it('gives up and stops everything when one never comes up', async () => {
+  it('gives up and stops everything when one says that it cannot start', async () => {
     const { clock, machine, supervisor } = setUp(async () => false);
-    machine.broken.add('control');
-    const start = expect(supervisor.start()).rejects.toThrow(/control ended 4 times before everything was ready/);
+    machine.broken.set('control', null);
+    const start = expect(supervisor.start()).rejects.toThrow(/control ended with status 1 before everything was ready/);
+    await clock.advance(0);
+    await start;
+    expect(machine.starts).toHaveLength(3);
+    expect(machine.running.size).toBe(0);
+  });
+
+  it('gives up and stops everything when one keeps crashing', async () => {
+    const { clock, machine, supervisor } = setUp(async () => false);
+    machine.broken.set('worker', 'SIGSEGV');
+    const start = expect(supervisor.start()).rejects.toThrow(/worker crashed 4 times before everything was ready/);
     await clock.advance(2_000);
     await start;
     expect(machine.running.size).toBe(0);

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Config } from '../config/config.ts';
+import { readConfig, SIP_SECRET_VARIABLE } from '../config/read.ts';
+import { systemClock } from '../lib/clock.ts';
+import { type ChildPlan, spawnCommand } from '../supervisor/child.ts';
+import { checkPorts, freeTcpPort, type PortClaim } from '../supervisor/ports.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import { createLog } from '../telemetry/log.ts';
+
+const USAGE = `usage: hushtone serve [--config FILE]
+
+Starts SIP server, control, media workers and, where a flow uses it, the sandbox gateway; restarts what ends.
+Without --config it reads hushtone.yaml of this folder where there is one; without that, the defaults stand.
+Ctrl-C lets calls finish for drainMs; a second Ctrl-C ends everything at once.
+
+examples:
+  npx hushtone serve
+  npx hushtone serve --config /etc/hushtone/hushtone.yaml
+  HUSHTONE_HTTP_PORT=8180 npx hushtone serve
+`;
+
+const EXIT_OK = 0;
+const EXIT_KILLED = 130;
+/** One press of Ctrl-C may arrive twice: from the terminal and from the process that started us. */
+const SAME_PRESS_MS = 300;
+const SECRET_BYTES = 24;
+const READY_ASK_MS_MAX = 2_000;
+
+/** Runs until SIGINT or SIGTERM. Exit status: 0 drained, 1 could not start, 2 wrong arguments, 130 ended by force. */
+export async function serveCommand(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return EXIT_OK;
+  }
+  const file = values.config ?? null;
+  const config = readConfig({ file, environment: process.env, directory: process.cwd() });
+  await checkPorts(claimsOf(config));
+  mkdirSync(join(config.varDir, 'run'), { recursive: true, mode: 0o700 });
+
+  const log = createLog({ level: config.log.level, process: 'supervisor', stream: process.stderr });
+  const supervisor = new Supervisor(
+    { children: await childrenOf(config, file), drains: 'control', drainMs: config.drainMs },
+    {
+      clock: systemClock,
+      log,
+      start: spawnCommand(fileURLToPath(new URL('hushtone.js', import.meta.url))),
+      isReady: () => isReady(config),
+    },
+  );
+  const ended = onSignals(supervisor, config.drainMs);
+  const started = supervisor.start().then((ready) => {
+    if (ready) process.stdout.write(readyText(config));
+  });
+  return await Promise.race([ended, started.then(() => ended)]);
+}
+
+/** Every port that a part will ask for, with the key that says so. */
+export function claimsOf(config: Config): PortClaim[] {
+  const { server } = config.sip;
+  const claims: PortClaim[] = [
+    { protocol: 'tcp', address: config.http.address, port: config.http.port, key: 'http.port' },
+  ];
+  if (server.kind === 'embedded') {
+    const { address } = server;
+    claims.push(
+      { protocol: 'udp', address, port: server.udpPort, key: 'sip.udpPort' },
+      { protocol: 'tcp', address, port: server.tcpPort, key: 'sip.tcpPort' },
+      { protocol: 'tcp', address, port: server.wsPort, key: 'sip.wsPort' },
+      { protocol: 'tcp', address: '127.0.0.1', port: server.adminPort, key: 'sip.adminPort' },
+    );
+  }
+  if (config.sandbox.run) {
+    claims.push({ protocol: 'tcp', address: '127.0.0.1', port: config.sandbox.port, key: 'sandbox.port' });
+  }
+  return claims;
+}
+
+async function childrenOf(config: Config, file: string | null): Promise<ChildPlan[]> {
+  const configArgs = file === null ? [] : ['--config', file];
+  const secrets = { HUSHTONE_WORKER_SECRET: randomSecret() };
+  const children: ChildPlan[] = [];
+  const control: string[] = ['control', ...configArgs];
+  const environment: Record<string, string> = { ...secrets };
+
+  const { server } = config.sip;
+  if (server.kind === 'embedded') {
+    const { address } = server;
+    const adminPort = server.adminPort === 0 ? await freeTcpPort('127.0.0.1') : server.adminPort;
+    const sip = [
+      `udp:${address}:${server.udpPort}`,
+      `tcp:${address}:${server.tcpPort}`,
+      `ws:${address}:${server.wsPort}`,
+    ];
+    const sipSecret = randomSecret();
+    environment[SIP_SECRET_VARIABLE] = sipSecret;
+    control.push('--admin', String(adminPort));
+    children.push({
+      name: 'sip-server',
+      argv: ['sip-server', '--admin', `127.0.0.1:${adminPort}`, '--sip', sip.join(',')],
+      environment: { [SIP_SECRET_VARIABLE]: sipSecret },
+    });
+  }
+  if (config.sandbox.run) {
+    const argv = ['sandbox-gateway', '--listen', `127.0.0.1:${config.sandbox.port}`];
+    children.push({ name: 'sandbox-gateway', argv, environment: {} });
+  }
+  for (let index = 0; index < config.media.workers; index++) {
+    const argv = ['worker', '--index', String(index), ...configArgs];
+    children.push({ name: `worker-${index}`, argv, environment: secrets });
+  }
+  children.push({ name: 'control', argv: control, environment });
+  return children;
+}
+
+function randomSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+async function isReady(config: Config): Promise<boolean> {
+  const answer = await fetch(`${httpUrl(config)}/readyz`, { signal: AbortSignal.timeout(READY_ASK_MS_MAX) });
+  await answer.arrayBuffer();
+  return answer.ok;
+}
+
+/** The first signal drains, the second kills. Settles with the exit status when everything has ended. */
+function onSignals(supervisor: Supervisor, drainMs: number): Promise<number> {
+  return new Promise((resolve) => {
+    let firstAt: number | null = null;
+    const onSignal = () => {
+      const now = systemClock.now();
+      if (firstAt === null) {
+        firstAt = now;
+        process.stdout.write(`Ending: calls may go on for ${drainMs / 1000} s. Ctrl-C again ends at once.\n`);
+        void supervisor.drain().then(() => resolve(EXIT_OK));
+      } else if (now - firstAt > SAME_PRESS_MS) {
+        void supervisor.kill().then(() => resolve(EXIT_KILLED));
+      }
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+    process.on('SIGHUP', onSignal);
+  });
+}
+
+function httpUrl(config: Config): string {
+  const { address, port } = config.http;
+  const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function readyText(config: Config): string {
+  const { server } = config.sip;
+  const call =
+    server.kind === 'embedded'
+      ? [
+          `  call   sip:pay@${server.address}:${server.udpPort}      (SIP over UDP, and over TCP on ${server.tcpPort})`,
+          `         ws://${server.address}:${server.wsPort}           (SIP over WebSocket)`,
+        ]
+      : [`  call   through the drachtio-server on ${server.host}:${server.port}`];
+  return [
+    'Hushtone is ready.',
+    ...call,
+    `  open   ${httpUrl(config)}/docs`,
+    `  keep   ${config.store.file}`,
+    '  stop   Ctrl-C',
+    '',
+  ].join('\n');
+}
