@@ -52,9 +52,6 @@ interface CallState {
   readonly legs: Map<LegId, LegState>;
   routes: readonly Route[];
   payment: { readonly paymentId: PaymentId; readonly legId: LegId } | null;
-  listener: ((event: MediaEvent) => void) | null;
-  /** Events before anybody listens. */
-  early: MediaEvent[];
 }
 
 interface WorkerState {
@@ -63,14 +60,14 @@ interface WorkerState {
   calls: number;
 }
 
-const EARLY_EVENTS_MAX = 64;
-
 /** The control side of the workers. A call lives on one worker; when that dies its legs are made again on the next. */
 export function createMediaClient(options: MediaClientOptions): MediaClient {
   const { clock, log } = options;
   const calls = new Map<CallId, CallState>();
   const callOfLeg = new Map<LegId, CallId>();
   const callOfPayment = new Map<PaymentId, CallId>();
+  /** Listening may begin before the first leg opens, so that no event is missed. */
+  const listeners = new Map<CallId, (event: MediaEvent) => void>();
   const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0 };
 
   const workers: WorkerState[] = [];
@@ -87,17 +84,11 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         log.warn('media worker lost', { pid: worker.pid, calls: worker.calls });
       },
       event: (callId, event) => {
-        const call = calls.get(callId);
-        if (call !== undefined) tell(call, toMediaEvent(event));
+        listeners.get(callId)?.(toMediaEvent(event));
       },
     });
     const worker: WorkerState = { connection, pid: 0, calls: 0 };
     workers.push(worker);
-  }
-
-  function tell(call: CallState, event: MediaEvent): void {
-    if (call.listener !== null) call.listener(event);
-    else if (call.early.length < EARLY_EVENTS_MAX) call.early.push(event);
   }
 
   function callOf(legId: LegId): CallState {
@@ -140,12 +131,12 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
             await order(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
           }
           counters.legsRecreated += 1;
-          tell(call, { kind: 'legRecreated', legId: leg.legId });
+          listeners.get(callId)?.({ kind: 'legRecreated', legId: leg.legId });
         } catch (error) {
           counters.legsLost += 1;
           log.error('leg lost with its worker', { callId, legId: leg.legId, reason: (error as Error).message });
           forgetLeg(call, leg.legId);
-          tell(call, { kind: 'legLost', legId: leg.legId });
+          listeners.get(callId)?.({ kind: 'legLost', legId: leg.legId });
         }
       }
       const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
@@ -165,6 +156,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     if (call.legs.size > 0) return;
     call.worker.calls -= 1;
     calls.delete(callId);
+    listeners.delete(callId);
     if (call.payment !== null) callOfPayment.delete(call.payment.paymentId);
   }
 
@@ -180,7 +172,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       if (call === undefined) {
         const worker = leastLoaded();
         worker.calls += 1;
-        call = { worker, legs: new Map(), routes: [], payment: null, listener: null, early: [] };
+        call = { worker, legs: new Map(), routes: [], payment: null };
         calls.set(callId, call);
       }
       const wire = media === null ? undefined : toWireMedia(media);
@@ -279,10 +271,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     },
 
     listen(callId, listener) {
-      const call = calls.get(callId);
-      if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no call ${callId}`);
-      call.listener = listener;
-      for (const event of call.early.splice(0)) listener(event);
+      listeners.set(callId, listener);
     },
   };
 }
