@@ -20,6 +20,7 @@ export interface HostOptions {
   readonly egress: Egress;
   readonly voices: ReadonlyMap<string, Voice>;
   readonly localAddress: string;
+  readonly legsMax: number;
   readonly clock: Clock;
   readonly log: Log;
   /** To control; dropped while it is away. */
@@ -234,6 +235,8 @@ export class Host {
   async #openLeg(order: Orders['openLeg']): Promise<Answer> {
     const known = this.#legs.get(order.legId);
     if (known !== undefined) return this.#opened(known);
+    if (this.#legs.size >= this.#options.legsMax)
+      throw new HostFault('CALL_LIMIT_REACHED', `${this.#legs.size} legs are open`);
     const call = this.#calls.get(order.callId) ?? { number: ++this.#lastCall, legs: new Set<string>() };
     const local = { address: this.#options.localAddress, port: order.localPort };
     const { leg: handle, port } = this.#options.engine.openLeg(call.number, local, order.media);

@@ -11,7 +11,6 @@ import { encodeFrame, type Frame, FrameReader, PROTOCOL } from './wire.ts';
 
 /** Legs without a control for so long are closed. */
 const ORPHAN_LIMIT_MS = 60_000;
-const LEGS_MAX = 4096;
 /** What may wait for a control that does not read; more ends the connection. */
 const SEND_BYTES_MAX = 8 * 1024 * 1024;
 const TODAY_EVERY_MS = 60_000;
@@ -22,6 +21,7 @@ export interface WorkerOptions {
   readonly localAddress: string;
   readonly portFirst: number;
   readonly portLast: number;
+  readonly legsMax: number;
   readonly silenceMs: number;
   readonly jitterMsMax: number;
   readonly prompts: RecordingFolders;
@@ -58,6 +58,7 @@ export async function runWorker(options: WorkerOptions): Promise<Worker> {
     egress,
     voices,
     localAddress: options.localAddress,
+    legsMax: options.legsMax,
     clock,
     log,
     emit: (callId, event) => {
@@ -104,7 +105,12 @@ export async function runWorker(options: WorkerOptions): Promise<Worker> {
           }
           isWelcome = true;
           welcome(socket);
-          const value = { protocol: PROTOCOL, legsMax: LEGS_MAX, pid: process.pid, localAddress: options.localAddress };
+          const value = {
+            protocol: PROTOCOL,
+            legsMax: options.legsMax,
+            pid: process.pid,
+            localAddress: options.localAddress,
+          };
           send(socket, { type: 'answer', requestId, answer: { kind: 'welcome', value } });
         }
       } catch (error) {

@@ -31,6 +31,7 @@ beforeAll(async () => {
     localAddress: '127.0.0.1',
     portFirst: PORT_FIRST,
     portLast: PORT_FIRST + 99,
+    legsMax: 100,
     silenceMs: 30_000,
     jitterMsMax: 200,
     prompts: { directory: 'prompts', overrides: null },

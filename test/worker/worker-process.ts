@@ -15,6 +15,7 @@ await runWorker({
   localAddress: '127.0.0.1',
   portFirst: Number(portFirst),
   portLast: Number(portFirst) + 39,
+  legsMax: 100,
   silenceMs: 30_000,
   jitterMsMax: 200,
   prompts: { directory: 'prompts', overrides: null },
