@@ -22,12 +22,12 @@ PlayoutBuffer::PlayoutBuffer(uint32_t delay_ms_max)
     : target_codes_(kTargetStartCodes), delay_codes_max_(std::min(delay_ms_max * 8, kRingCodes / 4)) {}
 
 bool PlayoutBuffer::IsWritten(uint32_t timestamp) const {
-  const uint32_t granule = timestamp / kGranule % kGranules;
+  const uint32_t granule = (timestamp - grid_) / kGranule % kGranules;
   return (written_[granule / 64] >> (granule % 64) & 1) != 0;
 }
 
 void PlayoutBuffer::SetWritten(uint32_t timestamp, bool written) {
-  const uint32_t granule = timestamp / kGranule % kGranules;
+  const uint32_t granule = (timestamp - grid_) / kGranule % kGranules;
   const uint64_t bit = uint64_t{1} << (granule % 64);
   if (written) {
     written_[granule / 64] |= bit;
@@ -38,6 +38,7 @@ void PlayoutBuffer::SetWritten(uint32_t timestamp, bool written) {
 
 void PlayoutBuffer::Start(uint32_t timestamp) {
   written_.fill(0);
+  grid_ = timestamp % kGranule;
   playing_ = true;
   play_at_ = timestamp - target_codes_;
   newest_ = timestamp;
@@ -81,9 +82,19 @@ void PlayoutBuffer::Put(uint32_t timestamp, std::span<const uint8_t> codes, Law 
   } else {
     late_in_a_row_ = 0;
   }
+  Open(timestamp);
+  Open(timestamp + count - 1);
   for (uint32_t i = 0; i < count; ++i) codes_[(timestamp + i) % kRingCodes] = codes[i];
   for (uint32_t i = 0; i < count; i += kGranule) SetWritten(timestamp + i, true);
   if (IsNewer32(timestamp + count, newest_)) newest_ = timestamp + count;
+}
+
+// A packet may cover a part of its first and last millisecond only. What stood there is half a second old.
+void PlayoutBuffer::Open(uint32_t timestamp) {
+  if (IsWritten(timestamp)) return;
+  const uint32_t first = timestamp - (timestamp - grid_) % kGranule;
+  for (uint32_t i = 0; i < kGranule; ++i) codes_[(first + i) % kRingCodes] = law_ == Law::kA ? kASilence : kMuSilence;
+  SetWritten(timestamp, true);
 }
 
 bool PlayoutBuffer::Take(int16_t* out) {

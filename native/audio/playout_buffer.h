@@ -52,12 +52,14 @@ class PlayoutBuffer {
   bool IsWritten(uint32_t timestamp) const;
   void SetWritten(uint32_t timestamp, bool written);
   void Start(uint32_t timestamp);
+  void Open(uint32_t timestamp);
 
   std::array<uint8_t, kRingCodes> codes_{};
   std::array<uint64_t, kGranules / 64> written_{};
   std::array<int16_t, kFrameSamples> last_{};       // For concealment.
   bool playing_ = false;
   Law law_ = Law::kMu;
+  uint32_t grid_ = 0;                               // Where a granule begins: streams begin at any timestamp.
   uint32_t play_at_ = 0;                            // Timestamp of the next sample to play.
   uint32_t newest_ = 0;                             // Timestamp behind the newest sample.
   uint32_t target_codes_;

@@ -101,6 +101,7 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
     case Command::Kind::kBeginPayment:
       if (slot->payment != 0) return EngineFault::kBadArgument;
       slot->payment = vault_->Begin();
+      EndRelayedKeys(*slot);   // A key that is down now was for the others; from here on nothing is.
       return slot->payment == 0 ? EngineFault::kVaultFull : EngineFault::kNone;
     case Command::Kind::kEndPayment:
       if (slot->payment == 0) return EngineFault::kNone;
@@ -170,6 +171,7 @@ EngineFault MediaCore::OpenLeg(const Command& command) {
 void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
   LegSlot& slot = legs_[index];
   StopPlaying(slot, 2);
+  EndRelayedKeys(slot);
   if (slot.payment != 0) vault_->End(slot.payment);
   uint8_t bye[kRtcpBytesMax];
   if (slot.leg->destination().IsKnown()) {
@@ -327,6 +329,13 @@ void MediaCore::RelayKey(const LegSlot& slot, const KeyHeard& key) {
   }
 }
 
+void MediaCore::EndRelayedKeys(const LegSlot& slot) {
+  const Call& call = calls_[slot.call];
+  for (uint8_t i = 0; i < call.count; ++i) {
+    if ((call.hears[i] >> slot.place & 1) != 0) legs_[call.legs[i]].leg->EndKey();
+  }
+}
+
 // -------------------------------------------------------------------------------------------------- packets
 
 void MediaCore::OnRtp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
@@ -340,37 +349,38 @@ void MediaCore::OnRtp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& 
   }
 }
 
-void MediaCore::OnRtcp(uint16_t index, std::span<const uint8_t> bytes, uint64_t now_us) {
-  if (legs_[index].leg != nullptr) legs_[index].leg->OnRtcp(bytes, now_us);
+void MediaCore::OnRtcp(uint16_t index, std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+  if (legs_[index].leg != nullptr) legs_[index].leg->OnRtcp(bytes, from, now_us);
 }
 
 void MediaCore::Tick(uint64_t tick, uint64_t now_us, PacketSink& sink) {
+  const uint64_t clock_ms = (tick + 1) * kSlotMs;   // Never 0, which is "not running" in a leg.
   for (size_t i = tick % kSlots; i < calls_used_; i += kSlots) {
-    if (calls_[i].count > 0) ProcessCall(calls_[i], now_us, sink);
+    if (calls_[i].count > 0) ProcessCall(calls_[i], clock_ms, now_us, sink);
   }
   if (odd_legs_ == 0) return;
   for (size_t i = 0; i < legs_used_; ++i) {
-    if (legs_[i].leg != nullptr && legs_[i].has_odd_ptime) SendDue(static_cast<uint16_t>(i), now_us, sink);
+    if (legs_[i].leg != nullptr && legs_[i].has_odd_ptime) SendDue(static_cast<uint16_t>(i), clock_ms, sink);
   }
 }
 
-void MediaCore::SendDue(uint16_t index, uint64_t now_us, PacketSink& sink) {
+void MediaCore::SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink) {
   Leg& leg = *legs_[index].leg;
   uint8_t packet[kRtpPacketBytesMax];
   constexpr size_t kPacketsPerTurnMax = 4;
   for (size_t i = 0; i < kPacketsPerTurnMax; ++i) {
-    const size_t length = leg.NextPacket(now_us / 1000, packet);
+    const size_t length = leg.NextPacket(clock_ms, packet);
     if (length == 0) return;
     sink.SendRtp(index, std::span(packet, length), leg.destination());
   }
 }
 
-void MediaCore::ProcessCall(Call& call, uint64_t now_us, PacketSink& sink) {
+void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink) {
   const uint64_t now_ms = now_us / 1000;
   std::array<const int16_t*, kLegsPerCallMax> said{};
   for (uint8_t i = 0; i < call.count; ++i) {
     LegSlot& slot = legs_[call.legs[i]];
-    KeyHeard keys[2];
+    KeyHeard keys[kKeysHeardMax];
     size_t key_count = 0;
     said[i] = slot.leg->Listen(now_ms, keys, &key_count);
     for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
@@ -394,8 +404,8 @@ void MediaCore::ProcessCall(Call& call, uint64_t now_us, PacketSink& sink) {
     }
     std::array<int16_t, kFrameSamples> frame;
     for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));
-    slot.leg->Speak(frame.data(), now_ms);
-    SendDue(call.legs[i], now_us, sink);
+    slot.leg->Speak(frame.data(), clock_ms);
+    SendDue(call.legs[i], clock_ms, sink);
 
     uint8_t report[kRtcpBytesMax];
     const size_t length = slot.leg->NextReport(now_us, report);

@@ -81,8 +81,8 @@ class MediaCore {
 
   void Execute(Command& command, PacketSink& sink);
   void OnRtp(uint16_t leg, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
-  void OnRtcp(uint16_t leg, std::span<const uint8_t> bytes, uint64_t now_us);
-  // Once every 5 ms; `tick` counts them.
+  void OnRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  // Once every 5 ms; `tick` counts them and is the sending clock: how late a tick comes moves no packet to the next.
   void Tick(uint64_t tick, uint64_t now_us, PacketSink& sink);
   void CloseAll(PacketSink& sink);
 
@@ -127,8 +127,9 @@ class MediaCore {
   void EmitKey(const LegSlot& slot, const KeyResult& result);
   void Emit(EventKind kind, const LegSlot* slot, uint8_t code, uint32_t request, uint8_t field = 0,
             const FieldFacts* facts = nullptr, uint32_t value_ms = 0);
-  void ProcessCall(Call& call, uint64_t now_us, PacketSink& sink);
-  void SendDue(uint16_t index, uint64_t now_us, PacketSink& sink);
+  void ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink);
+  void SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink);
+  void EndRelayedKeys(const LegSlot& slot);
 
   EngineLimits limits_;
   std::unique_ptr<Vault> vault_;

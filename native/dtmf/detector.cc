@@ -39,6 +39,9 @@ constexpr uint32_t kHopsMin = 6;
 // a gap two blocks late.
 constexpr uint32_t kBridgeBlocks = 5;
 
+// After Forget: the jitter buffer was emptied too, so up to 60 ms of quiet are ours and not the caller's.
+constexpr uint32_t kDeafBlocks = 16;
+
 struct Tables {
   alignas(64) float wave[kBlockSamples][16];
   std::complex<float> advance[8];
@@ -84,6 +87,17 @@ void DtmfDetector::Reset() {
   since_candidate_ = 0;
   others_ = 0;
   other_ = Window{};
+  deaf_ = false;
+  quiet_blocks_ = 0;
+}
+
+void DtmfDetector::Forget() {
+  const bool was_on = pressed_ || deaf_;
+  const uint64_t blocks = blocks_;
+  Reset();
+  blocks_ = blocks;
+  deaf_ = was_on;
+  asm volatile("" : : "r"(ring_.data()) : "memory");
 }
 
 size_t DtmfDetector::Take(std::span<const int16_t> samples) {
@@ -119,6 +133,11 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
   ++blocks_;
 
   const Window window = MakeWindow();
+  if (deaf_) {
+    quiet_blocks_ = window.is_candidate ? 0 : quiet_blocks_ + 1;
+    deaf_ = quiet_blocks_ < kDeafBlocks;
+    return 0;
+  }
   size_t count = 0;
   const bool is_same = window.is_candidate && run_.hops > 0 && window.row == run_.row && window.column == run_.column;
   if (is_same) {

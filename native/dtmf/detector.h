@@ -64,6 +64,8 @@ class DtmfDetector {
   bool HearsCandidate() const { return run_.hops > 0 && since_candidate_ == 0; }
   uint64_t samples_fed() const { return blocks_ * kBlockSamples + filled_; }
   void Reset();
+  // Reset, but a press that is on is not reported again when its tone goes on: deaf until it was quiet for a while.
+  void Forget();
 
  private:
   static constexpr size_t kTones = 8;
@@ -113,6 +115,8 @@ class DtmfDetector {
   uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key.
   uint32_t others_ = 0;                       // Candidates of another key in a row.
   Window other_;
+  bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
+  uint32_t quiet_blocks_ = 0;
 };
 
 }  // namespace hushtone

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kCommandSlots = 4096;
 constexpr size_t kEventSlots = 32768;
-constexpr size_t kReadyMax = 1024;                // Sockets read in one call of epoll; the loop goes on for more.
+constexpr size_t kReadyMax = 1024;                // Sockets read in one tick; the others are first in the next.
 constexpr size_t kCommandsPerTickMax = 256;
 constexpr uint64_t kRtcpTag = 1U << 16;
 constexpr uint64_t kSignalTag = 1U << 17;
@@ -188,11 +188,10 @@ uint16_t MediaEngine::TakeCall(uint32_t number) {
 }
 
 EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* local_port) {
+  if (closed_down_) return EngineFault::kLimit;
   CollectClosed();
   LegMedia media;
   if (!ToLegMedia(open.media, &media)) return EngineFault::kBadArgument;
-  const uint16_t call = TakeCall(open.call);
-  if (call == kNoIndex || calls_[call].legs >= kLegsPerCallMax) return EngineFault::kLimit;
 
   uint16_t index = kNoIndex;
   for (size_t i = 0; i < kLegsMax && index == kNoIndex; ++i) {
@@ -201,9 +200,12 @@ EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* 
   }
   LegEntry entry;
   if (index == kNoIndex) return EngineFault::kLimit;
-  if (!BindPorts(open, &entry.sockets)) {
-    if (calls_[call].legs == 0) call_of_.erase(open.call);
-    return EngineFault::kNoPort;
+  if (!BindPorts(open, &entry.sockets)) return EngineFault::kNoPort;
+  // Last of what can fail but the ring: a number that stood for a call without legs could come to share its place.
+  const uint16_t call = TakeCall(open.call);
+  if (call == kNoIndex || calls_[call].legs >= kLegsPerCallMax) {
+    ClosePair(&entry.sockets);
+    return EngineFault::kLimit;
   }
   const StreamStart start = RandomStart();
   entry.leg = std::make_unique<Leg>(media, start.ssrc, start.sequence_number, start.timestamp, limits_.jitter_ms_max);
@@ -226,6 +228,7 @@ EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* 
   if (!commands_.Push(std::move(command))) {
     ClosePair(&legs_[index].sockets);
     legs_[index].state = LegEntry::State::kFree;
+    if (calls_[call].legs == 0) call_of_.erase(open.call);
     return EngineFault::kRingFull;
   }
   Signal(command_signal_);
@@ -242,6 +245,7 @@ EngineFault MediaEngine::Send(Command&& command, LegHandle leg) {
     command.leg = IndexOf(leg);
     command.handle = leg;
   }
+  if (closed_down_) return EngineFault::kNoLeg;
   if (!commands_.Push(std::move(command))) return EngineFault::kRingFull;
   Signal(command_signal_);
   return EngineFault::kNone;
@@ -439,6 +443,8 @@ void MediaEngine::Run() {
     core_.Tick(tick++, NowUs(), *this);
     if (had_events || !events_.Empty()) Signal(event_signal_);
   }
+  // What was ordered before Close is carried out, or an egress job would wait for its fields for good.
+  while (!commands_.Empty()) RunCommands();
   core_.CloseAll(*this);
 }
 
@@ -489,12 +495,13 @@ void MediaEngine::Receive(uint64_t tag, uint64_t now_us) {
       recvfrom(is_rtcp ? sockets.rtcp : sockets.rtp, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&address), &length);
   if (received <= 0) return;   // An ICMP error of an earlier send is read here, and gone.
   const std::span<uint8_t> packet(bytes, static_cast<size_t>(received));
-  if (is_rtcp) {
-    core_.OnRtcp(index, packet, now_us);
-    return;
-  }
   Endpoint from;
-  if (FromSockaddr(address, &from)) core_.OnRtp(index, packet, from, now_us);
+  if (!FromSockaddr(address, &from)) return;
+  if (is_rtcp) {
+    core_.OnRtcp(index, packet, from, now_us);
+  } else {
+    core_.OnRtp(index, packet, from, now_us);
+  }
 }
 
 void MediaEngine::SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) {

@@ -11,6 +11,9 @@ namespace {
 
 constexpr uint32_t kClockRate = 8000;
 constexpr uint64_t kBehindMsMax = 200;            // A sending clock further behind starts again.
+// A press of which nothing came for so long has ended and its END packets are lost: senders update it every packet time
+// or every 50 ms, and three updates in a row may be lost.
+constexpr uint64_t kEventSilenceMsMax = 200;
 constexpr uint64_t kNtpUnixSeconds = 2208988800;  // RFC 3550 §4: NTP counts from 1900.
 constexpr char kCname[] = {'h', 'u', 's', 'h', 't', 'o', 'n', 'e'};
 constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -39,8 +42,10 @@ void Leg::SetMedia(const LegMedia& media) {
 
 void Leg::Wipe() {
   playout_.Wipe();
-  detector_.Reset();
-  key_presses_.Reset();
+  detector_.Forget();
+  key_presses_.ForgetKey();
+  event_entered_ = false;
+  event_key_ = 0;
   heard_.fill(0);
   asm volatile("" : : "r"(heard_.data()) : "memory");
 }
@@ -88,6 +93,9 @@ bool Leg::IsUnnegotiatedEvent(const RtpPacket& packet) const {
 
 // RFC 3550 appendix A.1, A.3 and A.8, without probation: a call has one peer, and its first packet may be a key.
 void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
+  // Some gateways send events under an SSRC of their own. They must not restart the audio each time.
+  const bool is_audio = packet.payload_type == media_.receive_payload_type;
+  if (has_source_ && !is_audio && packet.ssrc != peer_ssrc_) return;
   if (!has_source_ || packet.ssrc != peer_ssrc_) {
     has_source_ = true;
     peer_ssrc_ = packet.ssrc;
@@ -99,7 +107,6 @@ void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
     jitter_ts_ = 0;
     transit_ = 0;
     playout_.Restart();
-    key_presses_.Reset();
   } else if (packet.sequence_number == highest_sequence_) {
     Add(counters.packets_duplicate);
     return;
@@ -112,7 +119,7 @@ void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
   counters.packets_lost.store(expected - static_cast<int64_t>(received_of_ssrc_), kRelaxed);
 
   // Events repeat one timestamp, so they say nothing of jitter.
-  if (packet.payload_type != media_.receive_payload_type) return;
+  if (!is_audio) return;
   const auto arrival_ts = static_cast<uint32_t>(now_us * kClockRate / 1000000);
   const int64_t transit = static_cast<int32_t>(arrival_ts - packet.timestamp);
   if (received_of_ssrc_ > 1) jitter_ts_ += (static_cast<double>(std::abs(transit - transit_)) - jitter_ts_) / 16.0;
@@ -126,13 +133,15 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
     Add(counters.packets_malformed);
     return std::nullopt;
   }
-  if (packet.payload_type != peer_event_type_) {
+  if (packet.payload_type != peer_event_type_ || packet.ssrc != peer_event_ssrc_) {
     peer_event_type_ = packet.payload_type;
+    peer_event_ssrc_ = packet.ssrc;
     key_presses_.Reset();
   }
   const bool was_on = event_entered_;
   const auto update = key_presses_.OnPacket(packet.timestamp, event);
   if (!update) return std::nullopt;
+  last_event_ms_ = now_us / 1000;
   if (update->begins) {
     const Merge merge = merger_.OnEvent(update->event, now_us / 1000);
     if (merge == Merge::kIgnored) {
@@ -141,6 +150,7 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
       Add(counters.keys_by_event);
     }
     event_entered_ = merge == Merge::kEnters && !update->ended;
+    event_key_ = update->event;
     if (merge == Merge::kEnters) return KeyHeard{update->event, true, true};
     return std::nullopt;
   }
@@ -151,7 +161,13 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
   return std::nullopt;
 }
 
-void Leg::OnRtcp(std::span<const uint8_t> bytes, uint64_t now_us) {
+void Leg::OnRtcp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+  // Its port may be any (RTCP has a NAT binding of its own), its address not.
+  const Endpoint& peer = destination();
+  if (peer.family != from.family || peer.address != from.address) {
+    Add(counters.packets_from_elsewhere);
+    return;
+  }
   RtcpSeen seen;
   if (!ParseRtcp(bytes, ssrc_, &seen)) {
     Add(counters.packets_malformed);
@@ -173,6 +189,10 @@ void Leg::OnRtcp(std::span<const uint8_t> bytes, uint64_t now_us) {
 
 const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
   *key_count = 0;
+  if (event_entered_ && now_ms > last_event_ms_ + kEventSilenceMsMax) {
+    event_entered_ = false;
+    keys[(*key_count)++] = KeyHeard{event_key_, false, true};
+  }
   const uint64_t concealed = playout_.counters().concealed_frames;
   if (!playout_.Take(heard_.data())) return heard_.data();
   if (playout_.counters().concealed_frames != concealed) Add(counters.frames_concealed);
@@ -180,19 +200,19 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
     if (!press.begins) return;
     const Merge merge = merger_.OnInband(press.event, now_ms);
     Add(merge == Merge::kEnters ? counters.keys_inband : counters.keys_ignored);
-    if (merge == Merge::kEnters && *key_count < 2) keys[(*key_count)++] = KeyHeard{press.event, true, false};
+    if (merge == Merge::kEnters && *key_count < kKeysHeardMax) keys[(*key_count)++] = KeyHeard{press.event, true, false};
   });
   return heard_.data();
 }
 
 void Leg::BeginKey(uint8_t event) {
   constexpr uint8_t kVolume = 10;   // -10 dBm0, as phones send.
-  event_sender_.Begin(event, kVolume, timestamp_);
+  (void)event_sender_.Begin(event, kVolume);
 }
 
 void Leg::Speak(const int16_t* samples, uint64_t now_ms) {
   if (pending_count_ == 0 && due_ms_ == 0) due_ms_ = now_ms;
-  event_packet_ = media_.send ? event_sender_.Next(kFrameSamples) : std::nullopt;
+  event_packet_ = media_.send ? event_sender_.Next(kFrameSamples, timestamp_) : std::nullopt;
   if (event_packet_) {
     // RFC 4733 §2.5.1.2: events may take the place of audio. What waited for its packet time is dropped with it.
     pending_count_ = 0;

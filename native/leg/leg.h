@@ -22,6 +22,7 @@
 namespace hushtone {
 
 constexpr size_t kPtimeMsMax = 60;
+constexpr size_t kKeysHeardMax = 4;          // In one frame: an end by silence, and what the detector reports.
 constexpr uint64_t kRtcpEveryMs = 5000;      // RFC 3550 §6.2: the minimum interval of two parties.
 
 struct LegMedia {
@@ -64,10 +65,11 @@ class Leg {
   const LegMedia& media() const { return media_; }
 
   std::optional<KeyHeard> OnRtp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
-  void OnRtcp(std::span<const uint8_t> bytes, uint64_t now_us);
+  void OnRtcp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
 
-  // Once every 20 ms: what the peer says now. `keys` has room for two; returns how many.
+  // Once every 20 ms: what the peer says now. `keys` has room for kKeysHeardMax; `key_count` says how many.
   const int16_t* Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count);
+  // `now_ms` below is the sending clock: it moves with the ticks, not with how late one came.
   // Once every 20 ms: what the peer shall hear. Sends an event's packet instead while a press is being relayed.
   void Speak(const int16_t* samples, uint64_t now_ms);
   void BeginKey(uint8_t event);
@@ -82,7 +84,7 @@ class Leg {
 
   const Endpoint& destination() const { return learned_.IsKnown() ? learned_ : media_.remote; }
   uint64_t last_packet_ms() const { return last_packet_ms_; }
-  // Forgets audio that was heard: tones are digits too.
+  // Forgets audio and keys that were heard: tones are digits too. A press that is on is not heard a second time.
   void Wipe();
 
   LegCounters counters;
@@ -102,9 +104,12 @@ class Leg {
   DtmfMerger merger_;
   KeyPressReceiver key_presses_;
   bool event_entered_ = false;                // The press that is on was reported.
+  uint8_t event_key_ = 0;
+  uint64_t last_event_ms_ = 0;
   bool has_source_ = false;
   uint32_t peer_ssrc_ = 0;
   uint8_t peer_event_type_ = 0;
+  uint32_t peer_event_ssrc_ = 0;
   uint16_t highest_sequence_ = 0;
   uint32_t sequence_cycles_ = 0;
   uint32_t first_extended_ = 0;

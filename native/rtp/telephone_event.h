@@ -57,6 +57,12 @@ class KeyPressReceiver {
   // Nothing for a packet of an earlier press that arrives late, and for events that are no keys (16 and up).
   std::optional<PressUpdate> OnPacket(uint32_t timestamp, const TelephoneEvent& packet);
   void Reset() { last_.reset(); }
+  // Forgets which key it was, but not that its press was reported: END packets that still come are no new press.
+  void ForgetKey() {
+    if (!last_) return;
+    last_->event = kForgottenEvent;
+    last_->ended = true;
+  }
 
  private:
   struct Press {
@@ -66,6 +72,7 @@ class KeyPressReceiver {
     uint8_t event = 0;
     bool ended = false;
   };
+  static constexpr uint8_t kForgottenEvent = 0xff;
   bool Continues(uint32_t timestamp, const TelephoneEvent& packet) const;
   PressUpdate Update(bool begins, uint8_t volume) const;
 

@@ -2,6 +2,7 @@
 #include "call/media_core.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -446,6 +447,252 @@ void HoldStopsSending() {
   CHECK(bench.sent.size() == 5);
 }
 
+// One event packet, with an SSRC and sequence number of its own stream.
+void EventFrom(Bench& bench, uint32_t ssrc, uint16_t sequence, uint32_t timestamp, std::vector<uint8_t> payload, uint8_t type = 101) {
+  std::vector<uint8_t> bytes(kRtpHeaderBytes);
+  RtpPacket packet;
+  packet.payload_type = type;
+  packet.sequence_number = sequence;
+  packet.timestamp = timestamp;
+  packet.ssrc = ssrc;
+  WriteRtpHeader(packet, bytes.data());
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  bench.core->OnRtp(0, bytes, Endpoint{4, 40000, {127, 0, 0, 1}}, bench.now_us);
+}
+
+std::string RelayedTo(const Bench& bench, uint16_t leg, size_t* ends) {
+  std::string keys;
+  uint32_t last = 0;
+  *ends = 0;
+  for (const Sent& one : bench.sent) {
+    if (one.leg != leg || (one.bytes[1] & 0x7f) != 101) continue;
+    const uint32_t timestamp = ReadU32(&one.bytes[4]);
+    if (timestamp != last) keys += "0123456789*#"[one.bytes[12]];
+    last = timestamp;
+    *ends += (one.bytes[13] & 0x80) != 0 ? 1u : 0u;
+  }
+  return keys;
+}
+
+void RelaysFastKeysOneAfterTheOther() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  for (const int key : {1, 1, 2, 3}) bench.Press(0, static_cast<uint8_t>(key));   // A burst after a stall of the network.
+  bench.Run(1000);
+  size_t ends = 0;
+  CHECK(RelayedTo(bench, 1, &ends) == "1123");
+  CHECK(ends == 12);
+}
+
+void ARelayedKeyWhoseEndIsLostEnds() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  for (const int duration : {1, 2, 3}) bench.Rtp(0, 101, 7000, {5, 10, static_cast<uint8_t>(duration), 0});
+  bench.Run(1000);
+  size_t ends = 0;
+  CHECK(RelayedTo(bench, 1, &ends) == "5");
+  CHECK(ends == 3);
+  CHECK(bench.CountSent(1, 101) < 20);
+}
+
+void ARelayedKeyEndsWhereAPaymentBegins() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  bench.Rtp(0, 101, 7000, {5, 10, 0, 160});
+  bench.Run(20);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  for (uint32_t i = 0; i < 50; ++i) {
+    bench.Rtp(0, 101, 7000, {5, 10, 1, 0});
+    bench.Run(20);
+  }
+  size_t ends = 0;
+  CHECK(RelayedTo(bench, 1, &ends) == "5");
+  CHECK(ends == 3);
+  CHECK(bench.Events(EventKind::kFieldKey).empty());
+}
+
+void EventsUnderAnSsrcOfTheirOwnCountOnce() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  for (uint16_t i = 0; i < 10; ++i) {
+    bench.Rtp(0, 0, 160u * i, std::vector<uint8_t>(160, 0x10));
+    EventFrom(bench, 4242, static_cast<uint16_t>(9000 + i), 500, {7, static_cast<uint8_t>(i < 7 ? 10 : 0x8a), static_cast<uint8_t>(i), 160});
+    bench.Run(20);
+  }
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  CHECK(bench.legs[0]->counters.packets_lost == 0);
+  CHECK(bench.legs[0]->counters.frames_concealed == 0);
+}
+
+// A new SSRC, another payload type or another source begins presses of its own, whatever its timestamps.
+void AnotherStreamBeginsItsOwnPresses() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  EventFrom(bench, 1, 10, 900000, {1, 0x8a, 3, 0x20});
+  EventFrom(bench, 2, 60000, 1000, {1, 0x8a, 3, 0x20});
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 2);
+  Command update;
+  update.kind = Command::Kind::kUpdateLeg;
+  update.media.remote = Endpoint{4, 40000, {127, 0, 0, 1}};
+  update.media.receive_event_payload_type = 96;
+  bench.Order(0, update);
+  EventFrom(bench, 2, 60001, 500, {1, 0x8a, 3, 0x20}, 96);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 3);
+}
+
+void WhatEndedAPaymentIsNoKeyAfterIt() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  bench.Order(0, Command::Kind::kBeginPayment);
+  bench.Rtp(0, 101, 7000, {11, 10, 0, 160});
+  bench.Rtp(0, 101, 7000, {11, 0x8a, 3, 0x20});
+  bench.Order(0, Command::Kind::kEndPayment);
+  bench.Rtp(0, 101, 7000, {11, 0x8a, 3, 0x20});
+  bench.Rtp(0, 101, 7000, {11, 0x8a, 3, 0x20});
+  bench.Run(500);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  CHECK(bench.CountSent(1, 101) == 0);
+  bench.Rtp(0, 101, 12000, {11, 0x8a, 3, 0x20});
+  bench.Run(500);
+  CHECK(bench.CountSent(1, 101) > 3);
+}
+
+std::vector<uint8_t> ToneCodes(double row_hz, double column_hz, uint32_t from, size_t count) {
+  std::vector<uint8_t> codes(count);
+  for (size_t i = 0; i < count; ++i) {
+    const double t = 2 * 3.14159265358979 * (from + static_cast<double>(i)) / 8000;
+    codes[i] = EncodeSample(Law::kMu, static_cast<int16_t>(6000 * std::sin(row_hz * t) + 6000 * std::sin(column_hz * t)));
+  }
+  return codes;
+}
+
+// The tone of a key that was heard in-band goes on over the end of a payment: it is still one press.
+void AToneThatGoesOnOverAPaymentsEndIsOnePress() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  const auto feed = [&bench](uint32_t frame, bool on) {
+    bench.Rtp(0, 0, frame * 160, on ? ToneCodes(770, 1336, frame * 160, 160) : std::vector<uint8_t>(160, 0xff));
+    bench.Run(20);
+  };
+  for (uint32_t i = 0; i < 10; ++i) feed(i, true);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  bench.Order(0, Command::Kind::kEndPayment);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  for (uint32_t i = 10; i < 30; ++i) feed(i, true);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  for (uint32_t i = 30; i < 40; ++i) feed(i, false);
+  for (uint32_t i = 40; i < 50; ++i) feed(i, true);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 2);
+}
+
+// The machine table of leg/dtmf_merger.h, at the leg: tones count until the first event comes.
+void EventsSilenceTones() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  uint32_t frame = 0;
+  const auto tone = [&](size_t frames, bool on) {
+    for (size_t i = 0; i < frames; ++i, ++frame) {
+      bench.Rtp(0, 0, frame * 160, on ? ToneCodes(697, 1209, frame * 160, 160) : std::vector<uint8_t>(160, 0xff));
+      bench.Run(20);
+    }
+  };
+  tone(5, true);
+  tone(5, false);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);   // In-band, before any event.
+  bench.Rtp(0, 101, frame * 160, {1, 0x8a, 3, 0x20});      // The event of the same finger: merged.
+  tone(5, false);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  tone(5, true);                                           // From now on tones are counted only.
+  tone(5, false);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+  CHECK(bench.legs[0]->counters.keys_ignored == 1);
+  bench.Rtp(0, 101, frame * 160, {1, 0x8a, 3, 0x20});
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 2);
+}
+
+void LettersEnterNoField() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  bench.Field(0, FieldKind::kPan, 19);
+  for (const int key : {12, 13, 14, 15}) bench.Press(0, static_cast<uint8_t>(key));
+  CHECK(bench.Events(EventKind::kFieldKey).empty());
+  bench.Press(0, 4);
+  CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
+}
+
+void ALateTickMovesNoPacketToTheNext() {
+  Bench bench;
+  bench.Open(0, 0);
+  uint64_t clock_us = bench.now_us;
+  uint32_t noise = 1;
+  for (uint64_t tick = 0; tick < 4000; ++tick) {
+    clock_us += kSlotMs * 1000;
+    noise = noise * 1664525 + 1013904223;
+    const size_t before = bench.sent.size();
+    bench.core->Tick(tick, clock_us + noise % 1500, bench);   // Up to 1.5 ms late.
+    CHECK(bench.sent.size() - before == (tick % kSlots == 0 ? 1u : 0u));
+  }
+}
+
+void RtcpFromElsewhereSaysNothing() {
+  Bench bench;
+  bench.Open(0, 0);
+  ReceptionReport report;
+  report.ssrc = 1000;
+  report.last_sr = 1;
+  uint8_t bytes[kRtcpBytesMax];
+  const char name[] = {'x'};
+  const size_t length = WriteReport(5, nullptr, &report, name, bytes);
+  bench.core->OnRtcp(0, std::span(bytes, length), Endpoint{4, 40001, {10, 0, 0, 1}}, bench.now_us);
+  CHECK(bench.legs[0]->counters.packets_from_elsewhere == 1);
+}
+
+void ReportsWhatWasLost() {
+  Bench bench;
+  bench.Open(0, 0);
+  for (uint32_t i = 0; i < 500; ++i) {
+    if (i % 10 == 3) ++bench.sequence;
+    if (i % 10 != 3) bench.Rtp(0, 0, i * 160, std::vector<uint8_t>(160, 0x10));
+    bench.Run(20);
+  }
+  CHECK(bench.legs[0]->counters.packets_lost == 50);
+  CHECK(!bench.reports.empty());
+  RtcpSeen seen;
+  CHECK(ParseRtcp(bench.reports.back().bytes, 77, &seen));
+  CHECK(seen.has_sender_report && seen.has_report_on_us);
+  CHECK(seen.report.packets_lost > 10 && seen.report.packets_lost <= 50);
+  CHECK(seen.report.fraction_lost >= 20 && seen.report.fraction_lost <= 32);   // A tenth of 256.
+  CHECK(bench.reports.back().to.port == 40001);
+}
+
+// Loud at both ears of a three-way call: summed in 32 bit and clipped once, not wrapped.
+void SumsAreClippedOnce() {
+  Bench bench;
+  for (uint16_t leg = 0; leg < 3; ++leg) bench.Open(leg, 0);
+  bench.Route({{0, 2}, {1, 2}});
+  for (uint32_t i = 0; i < 20; ++i) {
+    bench.Rtp(0, 0, i * 160, std::vector<uint8_t>(160, 0x80));   // +32,124
+    bench.Rtp(1, 0, i * 160, std::vector<uint8_t>(160, 0x80));
+    bench.Run(20);
+  }
+  const Sent* last = nullptr;
+  for (const Sent& one : bench.sent) last = one.leg == 2 ? &one : last;
+  CHECK(last != nullptr && std::count(last->bytes.begin() + 12, last->bytes.end(), 0x80) == 160);
+}
+
 }  // namespace
 
 int main() {
@@ -463,5 +710,18 @@ int main() {
   ReadBackIsHeardByThePayerOnly();
   SaysWhenThePeerFallsSilent();
   HoldStopsSending();
+  RelaysFastKeysOneAfterTheOther();
+  ARelayedKeyWhoseEndIsLostEnds();
+  ARelayedKeyEndsWhereAPaymentBegins();
+  EventsUnderAnSsrcOfTheirOwnCountOnce();
+  AnotherStreamBeginsItsOwnPresses();
+  WhatEndedAPaymentIsNoKeyAfterIt();
+  AToneThatGoesOnOverAPaymentsEndIsOnePress();
+  EventsSilenceTones();
+  LettersEnterNoField();
+  ALateTickMovesNoPacketToTheNext();
+  RtcpFromElsewhereSaysNothing();
+  ReportsWhatWasLost();
+  SumsAreClippedOnce();
   return test::Finish();
 }
