@@ -1,0 +1,72 @@
+import { Capture, type CaptureCounts, frameReaderFor, type InfoPress } from '../../pcap/capture.ts';
+import type { KeyPress, StreamPresses } from './key-press.ts';
+import { mergePresses } from './merge.ts';
+import { StreamDecoder } from './stream-decoder.ts';
+
+/** Keys by INFO that are kept until the end of the capture, to be laid beside the streams. */
+export const INFOS_MAX = 65_536;
+
+export interface CapturePresses {
+  readonly streams: readonly StreamPresses[];
+  readonly counts: CaptureCounts;
+  /** Why reading stopped before the end, or null. */
+  readonly fault: string | null;
+  /** The file ends within a packet. */
+  readonly isCutOff: boolean;
+}
+
+/** Takes a capture's bytes as they come; the first chunk has at least four. Never throws on input. */
+export class CaptureDecoder {
+  readonly #reader;
+  readonly #decoders = new Map<string, StreamDecoder>();
+  readonly #infos: InfoPress[] = [];
+  readonly #capture = new Capture({
+    rtp: (stream, packet, codec) => {
+      const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream);
+      this.#decoders.set(stream.name, decoder);
+      decoder.push(packet, codec);
+    },
+    info: (press) => {
+      if (this.#infos.length < INFOS_MAX) this.#infos.push(press);
+    },
+  });
+
+  constructor(head: Uint8Array) {
+    this.#reader = frameReaderFor(head);
+  }
+
+  /** False where no more is wanted: the file is damaged from here on. */
+  push(chunk: Uint8Array): boolean {
+    for (const frame of this.#reader?.push(chunk) ?? []) this.#capture.frame(frame);
+    return this.#reader?.fault === null;
+  }
+
+  finish(): CapturePresses {
+    const counts = this.#capture.finish();
+    const alone = this.#placeInfos();
+    const streams = [...this.#decoders.values()].map((decoder) => ({
+      stream: decoder.stream.name,
+      presses: decoder.finish(),
+    }));
+    const fault = this.#reader === null ? 'is not a packet capture' : this.#reader.fault;
+    return { streams: [...streams, ...alone], counts, fault, isCutOff: (this.#reader?.pending ?? 0) > 0 };
+  }
+
+  /** An INFO belongs to the audio its sender sends; one without audio in the capture stands alone. */
+  #placeInfos(): StreamPresses[] {
+    const alone = new Map<string, KeyPress[]>();
+    for (const info of this.#infos) {
+      const { event, durationMs } = info;
+      const decoder = [...this.#decoders.values()].find(({ stream }) => stream.source === info.mediaEndpoint);
+      const onsetMs = Math.max(0, info.atMs - (decoder?.stream.firstAtMs ?? info.callAtMs));
+      const press: KeyPress = { source: 'info', event, onsetMs, durationMs, levelDbm0: null };
+      if (decoder !== undefined) {
+        decoder.info(press);
+        continue;
+      }
+      const name = `${info.source}>${info.destination}/info`;
+      alone.set(name, [...(alone.get(name) ?? []), press]);
+    }
+    return [...alone].map(([stream, presses]) => ({ stream, presses: mergePresses([], [], presses) }));
+  }
+}

@@ -1,0 +1,59 @@
+import type { RtpView } from '../../pcap/reorder.ts';
+import { OfflineDecoder } from '../../worker/offline.ts';
+import type { KeyPress } from './key-press.ts';
+
+interface Press {
+  readonly event: number;
+  readonly volume: number;
+  readonly timestamp: number;
+  /** By arrival, from the stream's first packet. */
+  readonly atMs: number;
+  durationTs: number;
+}
+
+const EVENT_BYTES = 4;
+const BLOCKS_MAX = 4;
+const EVENT_CODE_MAX = 16;
+/** Timestamps and arrival may differ by this much before the timestamps are not believed. */
+const DISAGREEMENT_MS_MAX = 500;
+
+/** RFC 4733 §2.3: four bytes, the reserved bit zero; keys and hook flash. */
+export function looksLikeEvent(payload: Uint8Array): boolean {
+  const whole = payload.length % EVENT_BYTES === 0 && payload.length <= BLOCKS_MAX * EVENT_BYTES && payload.length > 0;
+  return whole && (payload[0] ?? 255) <= EVENT_CODE_MAX && ((payload[1] ?? 0) & 0x40) === 0;
+}
+
+/** Events of one payload type of one stream. */
+export class EventTrack {
+  readonly #decoder = new OfflineDecoder();
+  readonly #presses: Press[] = [];
+  readonly #isNamedBySdp: boolean;
+  #isSpoiled = false;
+
+  constructor(isNamedBySdp: boolean) {
+    this.#isNamedBySdp = isNamedBySdp;
+  }
+
+  push(packet: RtpView, atMs: number): void {
+    // Nobody said that this type carries events, and here it does not.
+    if (!this.#isNamedBySdp && !looksLikeEvent(packet.payload)) this.#isSpoiled = true;
+    const update = this.#decoder.event(packet.timestamp, packet.payload);
+    if (update === null) return;
+    const { event, volume, timestamp, durationTs } = update;
+    const last = this.#presses.at(-1);
+    if (update.begins) this.#presses.push({ event, volume, timestamp, atMs, durationTs });
+    else if (last !== undefined && last.timestamp === timestamp)
+      last.durationTs = Math.max(last.durationTs, durationTs);
+  }
+
+  /** `firstTimestamp` is the stream's; `clockRate` the events'. */
+  finish(firstTimestamp: number, clockRate: number): KeyPress[] {
+    if (this.#isSpoiled) return [];
+    return this.#presses.map(({ event, volume, timestamp, atMs, durationTs }) => {
+      const byTimestampMs = (((timestamp - firstTimestamp) | 0) / clockRate) * 1000;
+      const isBelieved = byTimestampMs >= 0 && Math.abs(byTimestampMs - atMs) <= DISAGREEMENT_MS_MAX;
+      const durationMs = (durationTs / clockRate) * 1000;
+      return { source: 'event', event, onsetMs: isBelieved ? byTimestampMs : atMs, durationMs, levelDbm0: -volume };
+    });
+  }
+}
