@@ -80,7 +80,7 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
 const BEFORE_SENDING: ReadonlySet<string> = new Set(['EGRESS_NOT_ALLOWED', 'TEMPLATE_INVALID', 'VAULT_FULL']);
 
 /**
- * Asks the gateway once. Never throws: a failure that says that nothing was sent is `notSent`, every other one is
+ * Asks the gateway once, within `timeoutMs` or the adapter's own limit. Never throws: a failure that says that nothing was sent is `notSent`, every other one is
  * `unknown`, because a request whose fate nobody saw may have been carried out.
  */
 export async function askGateway(
@@ -88,9 +88,10 @@ export async function askGateway(
   adapter: GatewayAdapter,
   operation: GatewayOperation,
   paymentId: PaymentId | null,
+  timeoutMs?: number,
 ): Promise<Asked> {
   const startedAt = deps.clock.now();
-  const asked = await askOnce(deps, adapter, operation, paymentId);
+  const asked = await askOnce(deps, adapter, operation, paymentId, timeoutMs);
   deps.metrics.gatewayAsked(adapter.name, operation.verb, asked.outcome, deps.clock.now() - startedAt);
   deps.log.info('gateway asked', {
     gateway: adapter.name,
@@ -106,12 +107,13 @@ async function askOnce(
   adapter: GatewayAdapter,
   operation: GatewayOperation,
   paymentId: PaymentId | null,
+  timeoutMs: number | undefined,
 ): Promise<Asked> {
   let sent = false;
   try {
     const request = adapter.request(operation);
     sent = true;
-    const answer = await deps.media.send(paymentId, request);
+    const answer = await deps.media.send(paymentId, timeoutMs === undefined ? request : { ...request, timeoutMs });
     return adapter.outcome(operation, answer);
   } catch (error) {
     const code = error instanceof ServiceError ? error.code : 'INTERNAL';

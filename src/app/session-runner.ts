@@ -416,7 +416,7 @@ export class SessionRunner {
     const fields = fieldsFor(brand, Object.keys(flow.fields) as FieldName[]);
     const reference = context.reference ?? this.paymentId;
     const operation = operationOf(row, verb, { reference, description: flow.name, fields });
-    void askGateway(this.#deps, this.#deps.gateway, operation, paymentId).then((asked) =>
+    void askGateway(this.#deps, this.#deps.gateway, operation, paymentId, flow.gatewayTimeoutMs).then((asked) =>
       this.#answered(charge, verb, asked),
     );
   }

@@ -18,7 +18,7 @@ import type { FieldName } from '../../session/flow.ts';
  * error (https://www.twilio.com/docs/voice/twiml/pay/generic-pay-connector).
  *
  *   dialect    methods                                                unknown outcome
- *   charge     charge                                                 the same request again while the vault holds the fields
+ *   connector  charge                                                 the same request again while the vault holds the fields
  *   hushtone   authorize, capture, charge, void, refund, lookup       lookup by transaction_id
  *
  * Answers: `{ charge_id, error_code, error_message, parameters? }`; ours may add `authorization_code`, and `lookup`
@@ -27,14 +27,12 @@ import type { FieldName } from '../../session/flow.ts';
 export interface GenericRestSettings {
   readonly name: string;
   readonly url: string;
-  readonly dialect: 'charge' | 'hushtone';
-  /** The whole header, `Basic …`; null where the connector asks for none. */
+  readonly dialect: 'connector' | 'hushtone';
+  /** What it can do, where that is less than its dialect; null for all of it. */
+  readonly verbs: readonly GatewayVerb[] | null;
+  /** The whole header, `Basic …` (src/gateway/authorization.ts); null where the connector asks for none. */
   readonly authorization: Sensitive<string> | null;
   readonly timeoutMs: number;
-  /** `error_code` of the connector to our reasons; a code that is not here is `other`. */
-  readonly declineReasons: ReadonlyMap<string, DeclineReason>;
-  /** `error_code`s that mean "seen before": nobody knows more, so the outcome is found by lookup or replay. */
-  readonly duplicateCodes: readonly string[];
 }
 
 const FIELD_MEMBERS: Readonly<Partial<Record<FieldName, readonly (readonly [string, string])[]>>> = {
@@ -66,13 +64,12 @@ const METHODS: Readonly<Record<GatewayVerb, string>> = {
 };
 
 export function genericRestAdapter(settings: GenericRestSettings): GatewayAdapter {
-  const isOurs = settings.dialect === 'hushtone';
+  const all: readonly GatewayVerb[] =
+    settings.dialect === 'hushtone' ? ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'] : ['purchase'];
+  const verbs = all.filter((verb) => settings.verbs === null || settings.verbs.includes(verb));
   return {
     name: settings.name,
-    capabilities: {
-      verbs: isOurs ? ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'] : ['purchase'],
-      unknownOutcome: isOurs ? 'lookup' : 'replay',
-    },
+    capabilities: { verbs, unknownOutcome: verbs.includes('lookup') ? 'lookup' : 'replay' },
     request: (operation) => request(settings, operation),
     outcome: (operation, answer) => outcome(settings, operation, answer),
   };
@@ -117,12 +114,13 @@ function outcome(settings: GenericRestSettings, operation: GatewayOperation, ans
     throw new ServiceError('GATEWAY_UNREACHABLE', `${settings.name} not reached: ${answer.reason}`);
   }
   if (answer.kind === 'noAnswer') return { outcome: 'unknown', reason: answer.reason };
-  if (operation.verb === 'lookup') return lookedUp(settings, answer.status, answer.body);
+  if (operation.verb === 'lookup') return lookedUp(answer.status, answer.body);
   const found = parse(answer.body);
   if (answer.status >= 500 || found === null) return { outcome: 'unknown', reason: `status ${answer.status}` };
-  const code = found.error_code;
-  if (code !== null && code !== undefined) return refused(settings, String(code), found);
-  if (answer.status >= 300) {
+  // The contract declines with 200; some connectors with 402. An error_code beside another status is a fault, not the
+  // issuer's no: taking it for one would let the next card be charged too.
+  const isJudged = (answer.status >= 200 && answer.status < 300) || answer.status === 402;
+  if (!isJudged) {
     if ([400, 401, 403, 422].includes(answer.status)) {
       throw new ServiceError(
         'GATEWAY_REQUEST_INVALID',
@@ -131,17 +129,19 @@ function outcome(settings: GenericRestSettings, operation: GatewayOperation, ans
     }
     return { outcome: 'unknown', reason: `status ${answer.status}` };
   }
+  const code = found.error_code;
+  if (code !== null && code !== undefined) return refused(String(code), found);
   return charged(found) ?? { outcome: 'unknown', reason: 'answer has neither charge_id nor error_code' };
 }
 
-function lookedUp(settings: GenericRestSettings, status: number, body: string): GatewayOutcome {
+function lookedUp(status: number, body: string): GatewayOutcome {
   if (status === 404) return { outcome: 'notFound' };
   const found = status === 200 ? parse(body) : null;
   switch (found?.status) {
     case 'approved':
       return charged(found) ?? { outcome: 'unknown', reason: 'answer has no charge_id' };
     case 'declined':
-      return refused(settings, String(found.error_code), found);
+      return refused(String(found.error_code), found);
     case 'voided':
       // Undone is not charged.
       return { outcome: 'declined', reason: 'other', gatewayReference: null, text: 'undone' };
@@ -152,6 +152,22 @@ function lookedUp(settings: GenericRestSettings, status: number, body: string): 
   }
 }
 
+const REASONS: readonly DeclineReason[] = [
+  'do-not-honor',
+  'insufficient-funds',
+  'expired-card',
+  'incorrect-cvc',
+  'lost-or-stolen',
+  'not-supported',
+  'invalid-card',
+];
+
+/** `insufficient_funds`, `INSUFFICIENT-FUNDS`: the contract leaves the codes open, so our own words are known and no more. */
+function reasonOf(code: string): DeclineReason {
+  const plainCode = code.toLowerCase().replaceAll('_', '-');
+  return REASONS.find((reason) => reason === plainCode) ?? 'other';
+}
+
 function charged(found: Readonly<Record<string, unknown>>): GatewayOutcome | null {
   const id = found.charge_id;
   const code = found.authorization_code;
@@ -159,14 +175,11 @@ function charged(found: Readonly<Record<string, unknown>>): GatewayOutcome | nul
   return { outcome: 'approved', gatewayReference: id, authorizationCode: typeof code === 'string' ? code : null };
 }
 
-function refused(
-  settings: GenericRestSettings,
-  code: string,
-  found: Readonly<Record<string, unknown>>,
-): GatewayOutcome {
-  if (settings.duplicateCodes.includes(code)) return { outcome: 'unknown', reason: 'duplicate' };
+function refused(code: string, found: Readonly<Record<string, unknown>>): GatewayOutcome {
+  // Seen before: nobody knows more yet, so the outcome is found by lookup or replay.
+  if (/duplicate/i.test(code)) return { outcome: 'unknown', reason: 'duplicate' };
   const text = typeof found.error_message === 'string' ? found.error_message.slice(0, 200) : '';
-  return { outcome: 'declined', reason: settings.declineReasons.get(code) ?? 'other', gatewayReference: null, text };
+  return { outcome: 'declined', reason: reasonOf(code), gatewayReference: null, text };
 }
 
 function parse(body: string): Readonly<Record<string, unknown>> | null {

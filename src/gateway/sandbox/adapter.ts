@@ -13,7 +13,9 @@ import type { FieldName } from '../../session/flow.ts';
 export interface SandboxSettings {
   /** `http://127.0.0.1:8090`, without a slash at the end. */
   readonly url: string;
-  readonly apiKey: Sensitive<string> | null;
+  readonly name: string;
+  /** The whole header, `Bearer …`. */
+  readonly authorization: Sensitive<string> | null;
   readonly timeoutMs: number;
 }
 
@@ -46,7 +48,7 @@ const REASONS: readonly DeclineReason[] = [
 /** Our words and the sandbox's (api.ts). Pure: it neither sends nor waits. */
 export function sandboxAdapter(settings: SandboxSettings): GatewayAdapter {
   return {
-    name: 'sandbox',
+    name: settings.name,
     capabilities: {
       verbs: ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'],
       unknownOutcome: 'lookup',
@@ -56,9 +58,10 @@ export function sandboxAdapter(settings: SandboxSettings): GatewayAdapter {
   };
 }
 
-function request({ url, apiKey, timeoutMs }: SandboxSettings, operation: GatewayOperation): EgressRequest {
+function request(settings: SandboxSettings, operation: GatewayOperation): EgressRequest {
+  const { url, timeoutMs } = settings;
   const { verb, idempotencyKey } = operation;
-  const authorization = apiKey === null ? {} : { authorization: apiKey };
+  const authorization = settings.authorization === null ? {} : { authorization: settings.authorization };
   if (verb === 'lookup') {
     const path = `/v1/transactions/${encodeURIComponent(idempotencyKey)}`;
     return {
