@@ -1,0 +1,249 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { type Card, LeakWatch } from './leak-watch.ts';
+
+/*
+ * A whole Hushtone as a person starts it, `hushtone serve`, on free ports in a folder of its own. Every log line, HTTP
+ * body, metric and file of it goes through a leak watch, and `stop` fails the test where it found something.
+ */
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ENTRY = join(ROOT, 'src/cli/hushtone.js');
+const READY_MS_MAX = 30_000;
+const STOP_MS_MAX = 20_000;
+const POLL_MS = 50;
+/** Each server of this process gets ports of its own. */
+const RTP_PORTS = 400;
+const RTP_PORT_FIRST = 13_000;
+const RTP_SERVERS = 4;
+let serversStarted = 0;
+
+type Tree = { readonly [key: string]: unknown };
+
+export interface ServerOptions {
+  /** Laid over the test's `hushtone.yaml`, key by key. */
+  readonly config?: Tree;
+  /** Files beside it: name below the folder, content. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface Ports {
+  readonly udp: number;
+  readonly tcp: number;
+  readonly ws: number;
+  readonly http: number;
+  readonly sandbox: number;
+}
+
+/** Short limits: a test waits for what it tests and for nothing else. */
+export const QUICK_FLOW = {
+  firstDigitTimeoutMs: 8_000,
+  interDigitTimeoutMs: 1_500,
+  completeInterDigitTimeoutMs: 400,
+  gatewayTimeoutMs: 2_000,
+  fields: { pan: { confirm: false }, expiry: { confirm: false }, cvc: { confirm: false } },
+} as const;
+
+export class TestServer {
+  readonly folder: string;
+  readonly ports: Ports;
+  readonly watch = new LeakWatch();
+  readonly #process: ChildProcess;
+  readonly #exit: Promise<number | null>;
+  #output = '';
+
+  private constructor(folder: string, ports: Ports, child: ChildProcess) {
+    this.folder = folder;
+    this.ports = ports;
+    this.#process = child;
+    this.#exit = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (bytes: Buffer) => {
+        this.#output += bytes.toString();
+      });
+    }
+  }
+
+  /** Settles when the server says that it is ready. Throws with its output where it does not. */
+  static async start(options: ServerOptions = {}): Promise<TestServer> {
+    const server = await TestServer.launch(options);
+    try {
+      await server.until('the server is ready', () => server.#output.includes('Hushtone is ready'), READY_MS_MAX);
+    } catch (error) {
+      await server.kill();
+      throw new Error(`${(error as Error).message}\n${server.#output}`);
+    }
+    return server;
+  }
+
+  /** As start, without waiting for anything. */
+  static async launch(options: ServerOptions = {}): Promise<TestServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-test-'));
+    const [udp, tcp, ws, http, sandbox] = await freePorts(5);
+    const ports: Ports = { udp, tcp, ws, http, sandbox } as Ports;
+    for (const [name, content] of Object.entries(options.files ?? {})) {
+      mkdirSync(join(folder, name, '..'), { recursive: true });
+      writeFileSync(join(folder, name), content);
+    }
+    const portFirst = RTP_PORT_FIRST + RTP_PORTS * (serversStarted++ % RTP_SERVERS);
+    const base: Tree = {
+      varDir: join(folder, 'var'),
+      sip: {
+        udpPort: udp,
+        tcpPort: tcp,
+        wsPort: ws,
+        profiles: join(ROOT, 'sip-profiles'),
+      },
+      media: { portFirst, portLast: portFirst + RTP_PORTS - 1, workers: 1 },
+      http: { port: http },
+      sandbox: { port: sandbox },
+      prompts: { directory: join(ROOT, 'prompts') },
+      flows: { default: QUICK_FLOW },
+      drainMs: 2_000,
+    };
+    const file = join(folder, 'hushtone.yaml');
+    writeFileSync(file, stringify(merge(base, options.config ?? {})));
+    const child = spawn(process.execPath, [ENTRY, 'serve', '--config', file], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.environment },
+    });
+    return new TestServer(folder, ports, child);
+  }
+
+  /** Everything that the server's processes wrote so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Settles with the exit status, which a signal makes null. */
+  get exited(): Promise<number | null> {
+    return this.#exit;
+  }
+
+  /** Its lines of JSON with this message. */
+  logged(message: string): readonly Record<string, unknown>[] {
+    return this.#output
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line.msg === message || line.message === message);
+  }
+
+  /** GET of the API; the body goes through the leak watch. */
+  async get(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const answer = await fetch(`http://127.0.0.1:${this.ports.http}${path}`, { signal: AbortSignal.timeout(5_000) });
+    const text = await answer.text();
+    this.watch.look(`GET ${path}`, text);
+    return { status: answer.status, text };
+  }
+
+  async json<T>(path: string): Promise<T> {
+    const { status, text } = await this.get(path);
+    if (status !== 200) throw new Error(`GET ${path} was answered ${status}: ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  /** The process of a command, `control` or `worker`; there is no second one of a kind in a test. */
+  pidOf(command: string): number {
+    for (const pid of childrenOf(this.#process.pid ?? 0)) {
+      const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (argv.includes(command)) return pid;
+    }
+    throw new Error(`no process ${command}`);
+  }
+
+  get supervisorPid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** Waits until it holds; throws with `what` after the limit. */
+  async until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
+    const giveUpAt = Date.now() + limitMs;
+    while (!(await holds())) {
+      if (Date.now() > giveUpAt) throw new Error(`not within ${limitMs} ms: ${what}`);
+      if (this.#process.exitCode !== null) throw new Error(`the server ended before: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** Watches for a card from here on; call it before the first key. */
+  expectNoLeakOf(card: Card): void {
+    this.watch.add(card);
+  }
+
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void {
+    this.#process.kill(name);
+  }
+
+  /** Ctrl-C, the exit status, and the leak watch over all that is left. Throws where a card was found. */
+  async stop(): Promise<number | null> {
+    if (this.#process.exitCode === null) {
+      await this.get('/metrics').catch(() => {});
+      this.#process.kill('SIGINT');
+    }
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS_MAX);
+    const status = await this.#exit;
+    clearTimeout(timer);
+    this.watch.look('log', this.#output);
+    this.watch.lookThroughFolder(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
+    this.watch.assertNone();
+    return status;
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#exit;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Ids of the processes that this one started. */
+export function childrenOf(pid: number): number[] {
+  const found: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      // pid (name) state ppid …; the name may hold anything, so count from its end.
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid) found.push(Number(name));
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** Ports that are free for TCP now; all are held until the last is known, so no two are the same. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function merge(base: Tree, over: Tree): Tree {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = result[key];
+    result[key] = isTree(below) && isTree(value) ? merge(below, value) : value;
+  }
+  return result;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
