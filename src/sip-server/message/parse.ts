@@ -37,6 +37,10 @@ const CREDENTIALS = new Set([
 
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const HEADER = /^([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*:[ \t]*(.*)$/;
+/*
+ * DEVIATION RFC 3261 §25.1: a control character escaped in a quoted string is refused too, because NUL and BEL in a
+ * display name serve nobody and end up in logs and pages; test `intmeth.dat`.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that must not be there.
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 const REQUEST_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/;
@@ -139,7 +143,7 @@ function build(parts: Parts): SipMessage | Refusal {
   if (cseq === null || Number(cseq[1]) >= CSEQ_MAX) return new Refusal(400, 'missing or malformed CSeq');
   const cseqMethod = cseq[2] ?? '';
   const maxForwards = seen.get('max-forwards');
-  if (maxForwards !== undefined && (!/^\d{1,3}$/.test(maxForwards) || Number(maxForwards) > 255)) {
+  if (maxForwards !== undefined && (!/^\d{1,10}$/.test(maxForwards) || Number(maxForwards) > 255)) {
     return new Refusal(400, 'malformed Max-Forwards');
   }
   const body = takeBody(parts, seen.get('content-length'));
@@ -244,7 +248,7 @@ function refuse(refusal: Refusal, start: string, headers: readonly Header[]): Fa
   const method = start.split(' ', 1)[0];
   const first = (name: string) => headers.find((header) => header.name === name)?.value;
   const vias = headers.filter((header) => header.name === 'via');
-  const via: Via | undefined = parseVia(splitList(vias[0]?.value ?? '')?.[0] ?? '');
+  const via: Via | undefined = parseVia(splitList(vias[0]?.value ?? '')?.[0] ?? '', true);
   const [from, to, callId, cseq] = [first('from'), first('to'), first('call-id'), first('cseq')];
   if (method === 'ACK' || via === undefined || cseq === undefined) return drop(refusal.reason);
   const lines = [

@@ -16,9 +16,10 @@ export interface Via {
 
 const SENT_PROTOCOL = /^SIP[ \t]*\/[ \t]*(\d+\.\d+)[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+/i;
 
-export function parseVia(text: string): Via | undefined {
+/** `anyVersion` is for answering 505 to a message of another version. */
+export function parseVia(text: string, anyVersion = false): Via | undefined {
   const head = SENT_PROTOCOL.exec(text);
-  if (head === null || head[1] !== '2.0') return undefined;
+  if (head === null || (head[1] !== '2.0' && !anyVersion)) return undefined;
   const rest = text.slice(head[0].length);
   const semicolon = rest.indexOf(';');
   const sentBy = (semicolon < 0 ? rest : rest.slice(0, semicolon)).replace(/[ \t]*:[ \t]*/g, ':').trim();
