@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'TRANSFER_FAILED'
   | 'SIP_SERVER_UNAVAILABLE'
   | 'REQUEST_INVALID'
+  | 'REQUEST_LIMIT_REACHED'
   | 'UNAUTHORIZED'
   | 'NOT_FOUND'
   | 'INTERNAL';
@@ -81,6 +82,7 @@ export const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
   TRANSFER_FAILED: { fault: 'upstream', retry: 'safe', sipStatus: 503, httpStatus: 502, prompt: 'try-again-later' },
   SIP_SERVER_UNAVAILABLE: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: null },
   REQUEST_INVALID: { fault: 'client', retry: 'never', sipStatus: 400, httpStatus: 400, prompt: null },
+  REQUEST_LIMIT_REACHED: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: null },
   UNAUTHORIZED: { fault: 'client', retry: 'never', sipStatus: 403, httpStatus: 401, prompt: null },
   NOT_FOUND: { fault: 'client', retry: 'never', sipStatus: 404, httpStatus: 404, prompt: null },
   INTERNAL: { fault: 'server', retry: 'never', sipStatus: 500, httpStatus: 500, prompt: 'try-again-later' },

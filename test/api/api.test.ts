@@ -1,0 +1,253 @@
+import { createServer } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createApi, startApi } from '../../src/api/api.ts';
+import { leakIn } from '../../src/api/leak-guard.ts';
+import type { ApiOptions, ApiRecords } from '../../src/api/options.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { Sensitive } from '../../src/lib/sensitive.ts';
+import { attempt, conversation, event, payment, START } from '../store/rows.ts';
+
+const PAN = '4242424242424242';
+const KEY = 'a-key-of-more-than-twenty-characters';
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const nothing: ApiRecords = {
+  conversations: async () => ({ conversations: [], next: null }),
+  conversation: async () => null,
+  payment: async () => null,
+};
+
+function options(over: Partial<ApiOptions> = {}): ApiOptions {
+  return {
+    address: '127.0.0.1',
+    port: 0,
+    keys: [],
+    records: nothing,
+    readiness: async () => ({ workers: true, sip: true, store: true }),
+    metricsText: async () => 'hushtone_calls_total 7\nhushtone_payment_duration_seconds_sum 1.4242424242424242\n',
+    clock: systemClock,
+    log: silentLog,
+    ...over,
+  };
+}
+
+async function api(over: Partial<ApiOptions> = {}) {
+  const app = await createApi(options(over));
+  closers.push(() => app.close());
+  return async (url: string, headers: Record<string, string> = {}) => {
+    const { statusCode: status, headers: answered, body } = await app.inject({ url, headers });
+    const isJson = String(answered['content-type']).startsWith('application/json');
+    return { status, headers: answered, body: isJson ? JSON.parse(body) : body };
+  };
+}
+
+describe('reading records', () => {
+  it('lists conversations with ISO times and passes filters and the cursor on', async () => {
+    const end = { startedAt: START, callId: 'ca_1' };
+    const list = vi.fn<ApiRecords['conversations']>(async () => ({
+      conversations: [{ ...conversation(), payments: [payment({ result: 'approved', state: 'approved' })] }],
+      next: end,
+    }));
+    const get = await api({ records: { ...nothing, conversations: list } });
+    const first = await get('/v1/conversations?customer=C-1&active=true&startedFrom=2026-11-23T00:00:00Z&limit=1');
+    expect(first.status).toBe(200);
+    expect(first.body.conversations[0]).toMatchObject({
+      from: '+4917612345674',
+      startedAt: '2026-11-23T09:51:36.000Z',
+    });
+    expect(first.body.conversations[0].payments[0]).toMatchObject({ result: 'approved', last4: '4242' });
+    const filter = { customer: 'C-1', active: true, startedFrom: Date.parse('2026-11-23T00:00:00Z') };
+    expect(list).toHaveBeenLastCalledWith(filter, 1, null);
+    expect((await get(`/v1/conversations?cursor=${first.body.next}`)).status).toBe(200);
+    expect(list).toHaveBeenLastCalledWith({}, 50, end);
+  });
+
+  it('shows one payment with its attempts and its events in order', async () => {
+    const records = {
+      ...nothing,
+      // A gateway may call its transaction by any digits.
+      payment: async () => ({
+        ...payment(),
+        attempts: [attempt({ gatewayReference: PAN })],
+        events: [event({ detail: { length: 16, luhnOk: true } })],
+      }),
+    };
+    const { status, body } = await (await api({ records }))('/v1/payments/pa_1');
+    expect(status).toBe(200);
+    expect(body.attempts[0].gatewayReference).toBe(PAN);
+    expect(body.events).toEqual([
+      { sequence: 1, at: '2026-11-23T09:51:36.000Z', kind: 'fieldEnded', detail: { length: 16, luhnOk: true } },
+    ]);
+  });
+
+  it('answers 404 for what is not there', async () => {
+    const get = await api();
+    expect(await get('/v1/payments/pa_1')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'PAYMENT_NOT_FOUND' } },
+    });
+    expect(await get('/v1/conversations/ca_1')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'CALL_NOT_FOUND' } },
+    });
+    expect(await get('/v2')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+  });
+});
+
+describe('a bad request', () => {
+  it.each([
+    ['/v1/conversations?limit=0', 'limit'],
+    ['/v1/conversations?limit=201', 'limit'],
+    ['/v1/conversations?limit=many', 'limit'],
+    ['/v1/conversations?result=great', 'result'],
+    ['/v1/conversations?active=perhaps', 'active'],
+    ['/v1/conversations?startedFrom=yesterday', 'startedFrom'],
+    ['/v1/conversations?colour=red', 'colour'],
+    ['/v1/conversations?cursor=AAAA', 'cursor'],
+    ['/v1/payments/pa%2F1', 'id'],
+    [`/v1/conversations?customer=${PAN}`, 'customer'],
+    [`/v1/payments/${PAN}`, 'id'],
+  ])('%s is 400 and names the field', async (url, field) => {
+    const { status, body } = await (await api())(url);
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ code: 'REQUEST_INVALID', retry: 'never', field });
+    expect(body.error.message).toContain(field);
+    expect(JSON.stringify(body)).not.toContain(PAN);
+  });
+});
+
+describe('who may ask', () => {
+  it('asks for a key once there is one, but not for health and documentation', async () => {
+    const get = await api({
+      keys: [new Sensitive('key', 'another-key-of-twenty-characters'), new Sensitive('key', KEY)],
+    });
+    for (const url of ['/v1/conversations', '/metrics']) {
+      expect((await get(url)).status).toBe(401);
+      expect((await get(url, { authorization: `Bearer ${KEY}x` })).status).toBe(401);
+      expect((await get(url, { authorization: `Bearer ${KEY}` })).status).toBe(200);
+    }
+    for (const url of ['/healthz', '/readyz', '/docs/', '/docs/openapi.json'])
+      expect((await get(url)).status).toBe(200);
+  });
+
+  it('serves without a key only those who call it by a name of loopback', async () => {
+    const get = await api();
+    expect((await get('/v1/conversations', { host: '127.0.0.1:8080' })).status).toBe(200);
+    expect((await get('/v1/conversations', { host: '[::1]:8080' })).status).toBe(200);
+    expect((await get('/v1/conversations', { host: 'rebound.example.com' })).status).toBe(401);
+  });
+
+  it('refuses an address that others could reach while there is no key', async () => {
+    await expect(startApi(options({ address: '0.0.0.0' }))).rejects.toThrow('expected a loopback address');
+  });
+});
+
+describe('keeping card numbers out of answers', () => {
+  it.each([
+    ['customer', { customer: PAN }],
+    ['from', { from: PAN }],
+    ['payments', { payments: [payment({ attention: `card ${PAN}` })] }],
+  ])('withholds the whole answer when %s holds what looks like one, and counts it', async (_where, over) => {
+    const answerWithheld = vi.fn();
+    const records = {
+      ...nothing,
+      conversation: async () => ({ ...conversation(), payments: [], segments: [], ...over }),
+    };
+    const { status, body } = await (await api({ records, answerWithheld }))('/v1/conversations/ca_1');
+    expect([status, body.error.code]).toEqual([500, 'INTERNAL']);
+    expect(JSON.stringify(body)).not.toContain(PAN);
+    expect(answerWithheld).toHaveBeenCalledTimes(1);
+  });
+
+  it('withholds metrics too', async () => {
+    const get = await api({ metricsText: async () => `x{y="${PAN}"} 1\n` });
+    expect((await get('/metrics')).status).toBe(500);
+  });
+
+  it('looks into every depth, and into names', () => {
+    expect(leakIn({ a: [{ b: { c: Number(PAN) } }] })).toBe('a.0.b.c');
+    expect(leakIn({ detail: { [PAN]: 1 } })).toBe('detail');
+    expect(leakIn({ from: '+4917612345674', gatewayReference: PAN, note: null, on: true })).toBe(null);
+  });
+});
+
+describe('operating it', () => {
+  it('is ready when workers, SIP server and store are', async () => {
+    expect(await (await api())('/readyz')).toMatchObject({ status: 200, body: { ready: true } });
+    const get = await api({ readiness: async () => ({ workers: false, sip: true, store: true }) });
+    expect(await get('/readyz')).toMatchObject({ status: 503, body: { ready: false, workers: false, sip: true } });
+    expect(await get('/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } });
+  });
+
+  it('gives metrics in the text format', async () => {
+    const { status, headers, body } = await (await api())('/metrics');
+    expect([status, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+    expect(body).toContain('hushtone_calls_total 7');
+  });
+
+  it('describes every route, and its page fetches nothing from elsewhere', async () => {
+    const get = await api();
+    const { body: openapi } = await get('/docs/openapi.json');
+    expect(Object.keys(openapi.paths).sort()).toEqual([
+      '/healthz',
+      '/metrics',
+      '/readyz',
+      '/v1/conversations',
+      '/v1/conversations/{id}',
+      '/v1/payments/{id}',
+    ]);
+    const page = await get('/docs/');
+    expect(page.headers['content-security-policy']).toContain("default-src 'none'");
+    const sources = [...String(page.body).matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]);
+    expect(sources).toEqual(['js/scalar.js']);
+    expect((await get('/docs/js/scalar.js')).status).toBe(200);
+  });
+
+  it('answers an error nobody foresaw with 500 and none of its words', async () => {
+    const broken = async () => {
+      throw new Error('secret words');
+    };
+    const get = await api({ records: { ...nothing, payment: broken } });
+    const { status, body } = await get('/v1/payments/pa_1');
+    expect([status, body.error]).toEqual([500, { code: 'INTERNAL', message: 'internal error', retry: 'never' }]);
+  });
+
+  it('listens for real, refuses too many requests at once, and recovers', async () => {
+    let release = () => {};
+    const held = new Promise<null>((resolve) => {
+      release = () => resolve(null);
+    });
+    const running = await startApi(options({ requestsMax: 2, records: { ...nothing, payment: () => held } }));
+    closers.push(() => running.close());
+    const url = `${running.urls[0]}/v1/payments/pa_1`;
+    const waiting = [fetch(url), fetch(url)];
+    await vi.waitFor(async () => expect((await fetch(url, { signal: AbortSignal.timeout(200) })).status).toBe(503));
+    expect((await fetch(`${running.urls[0]}/healthz`)).status).toBe(200);
+    release();
+    for (const answer of await Promise.all(waiting)) expect(answer.status).toBe(404);
+    expect((await fetch(url)).status).toBe(404);
+  });
+
+  it('refuses headers and bodies that are too large', async () => {
+    const running = await startApi(options());
+    closers.push(() => running.close());
+    const url = `${running.urls[0]}/v1/payments/pa_1`;
+    expect((await fetch(url, { headers: { 'x-long': 'a'.repeat(20_000) } })).status).toBe(431);
+    const post = await fetch(url, { method: 'POST', body: 'a'.repeat(70_000) });
+    expect(post.status).toBeGreaterThanOrEqual(400);
+    expect(post.status).toBeLessThan(500);
+  });
+
+  it('says in one line that its port is in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    closers.push(() => new Promise((resolve) => other.close(resolve)));
+    const { port } = other.address() as { port: number };
+    await expect(startApi(options({ port }))).rejects.toThrow(`HTTP port ${port} on 127.0.0.1 is in use`);
+  });
+});
