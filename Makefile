@@ -1,21 +1,66 @@
-# Hushtone. The commands a person needs: make run, make demo, make test. Everything else serves these.
+# Hushtone. The commands a person needs: make run, make demo, make test, make bench. Everything else serves these.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 BUILD ?= build
 JOBS ?= $(shell nproc)
+CCACHE := $(shell command -v ccache)
+HUSHTONE := node src/cli/hushtone.js
+# Arguments for hushtone: make run ARGS='--config my.yaml'
+ARGS ?=
 
-.PHONY: build node-modules addon lint types test-unit test-native clean
+# What Debian must bring, as WHAT:PACKAGE. WHAT is a command, or a file that is there once the package is.
+RUN_NEEDS := g++:g++ cmake:cmake npm:npm
+TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng /usr/include/spandsp.h:libspandsp-dev \
+	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl
 
-build: node-modules addon
+.PHONY: run demo test bench build needs-run needs-test node-modules addon lint types test-unit test-e2e test-native \
+	test-native-tsan fuzz clean
+
+run: build
+	@exec $(HUSHTONE) serve $(ARGS)
+
+demo: build
+	@exec $(HUSHTONE) demo $(ARGS)
+
+# Types, lint, unit tests, native tests under sanitizers, end-to-end tests; the last line adds them up.
+test: needs-test build
+	@node test/run.ts
+
+bench: build
+	@node bench/run.ts $(if $(CASE),--case $(CASE))
+
+build: needs-run node-modules addon
+
+# Installs what is missing where it may; otherwise prints the one command and stops.
+define install_missing
+missing=(); for need in $(1); do what=$${need%%:*}; \
+  if [[ $$what == /* ]]; then found=$$(compgen -G "$$what" || compgen -G "$${what/include/include/*-linux-gnu}"); \
+  else found=$$(command -v "$$what" || PATH=$$PATH:/usr/sbin:/sbin command -v "$$what"); fi; \
+  [[ -n $$found ]] || missing+=($${need##*:}); done; \
+if (( $${#missing[@]} )); then \
+  if ! command -v apt-get >/dev/null; then echo "hushtone: please install: $${missing[*]} (Debian's names)"; exit 1; fi; \
+  if (( EUID != 0 )); then echo "hushtone: please run: sudo apt-get install -y $${missing[*]}"; exit 1; fi; \
+  echo "hushtone: installing $${missing[*]}"; \
+  export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
+  apt-get install -y -qq --no-install-recommends $${missing[@]} >/dev/null || exit 1; fi
+endef
+
+needs-run:
+	@$(call install_missing,$(RUN_NEEDS))
+
+needs-test: needs-run
+	@$(call install_missing,$(TEST_NEEDS))
 
 node-modules: node_modules/.package-lock.json
-node_modules/.package-lock.json: package.json package-lock.json
+node_modules/.package-lock.json: package.json package-lock.json | needs-run
 	npm install --no-save --no-audit --no-fund
 	@touch $@
 
 addon: node-modules
-	@cmake -S native -B $(BUILD)/native -DCMAKE_BUILD_TYPE=RelWithDebInfo >$(BUILD)-cmake.log 2>&1 || { cat $(BUILD)-cmake.log; exit 1; }
-	@cmake --build $(BUILD)/native -j $(JOBS)
+	@mkdir -p $(BUILD)
+	@cmake -S native -B $(BUILD)/native -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  >$(BUILD)/cmake.log 2>&1 || { cat $(BUILD)/cmake.log; exit 1; }
+	@cmake --build $(BUILD)/native -j $(JOBS) >$(BUILD)/native.log 2>&1 || { cat $(BUILD)/native.log; exit 1; }
 
 types: node-modules
 	tsc -p .
@@ -26,10 +71,14 @@ lint: types
 test-unit: build
 	vitest run --project unit
 
+test-e2e: build
+	vitest run --project e2e
+
 test-native:
-	cmake -S native -B $(BUILD)/native-asan -DCMAKE_CXX_COMPILER_LAUNCHER=$(shell command -v ccache) -DHUSHTONE_ADDON=OFF -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	cmake -S native -B $(BUILD)/native-asan -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) -DHUSHTONE_ADDON=OFF \
+	  -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug >/dev/null
 	cmake --build $(BUILD)/native-asan -j $(JOBS)
-	ctest --test-dir $(BUILD)/native-asan --output-on-failure
+	ctest --test-dir $(BUILD)/native-asan --output-on-failure --output-junit $(CURDIR)/$(BUILD)/native-asan.xml
 
 clean:
 	rm -rf $(BUILD) build-*
