@@ -13,6 +13,10 @@ const DAY_MS = 86_400_000;
 const PURGE_EVERY_MS = 3_600_000;
 const PURGED_AT_ONCE_MAX = 500;
 
+/** As the tables have it. An address from the network may be longer; a record of its beginning is better than none. */
+const ADDRESS_CHARS_MAX = 256;
+const ATTENTION_CHARS_MAX = 512;
+
 export interface StoreOptions {
   /** Absolute path; its folder is made. */
   readonly file: string;
@@ -61,8 +65,8 @@ export class Store implements StorePort {
       started_at: row.startedAt,
       ended_at: row.endedAt,
       profile: row.profile,
-      from_number: row.from,
-      to_number: row.to,
+      from_number: cut(row.from, ADDRESS_CHARS_MAX),
+      to_number: cut(row.to, ADDRESS_CHARS_MAX),
       customer: row.customer,
       reference: row.reference,
       ended_by: row.endedBy,
@@ -80,6 +84,7 @@ export class Store implements StorePort {
     const { paymentId, callId, amountMinor, startedAt, endedAt, ...same } = row;
     const values = this.#clean('payments', {
       ...same,
+      attention: same.attention === null ? null : cut(same.attention, ATTENTION_CHARS_MAX),
       payment_id: paymentId,
       call_id: callId,
       amount_minor: amountMinor,
@@ -185,4 +190,8 @@ export class Store implements StorePort {
   #write(query: CompiledQuery): Promise<void> {
     return this.#writer.write(query);
   }
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1)}…`;
 }

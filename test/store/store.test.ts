@@ -91,6 +91,12 @@ describe('keeping records', () => {
     await expect(store.appendEvent(event({ kind: 'other' }))).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 
+  it('keeps the beginning of an address that is longer than any', async () => {
+    const store = open();
+    await store.saveConversation(conversation({ from: `sip:${'a'.repeat(5000)}@example.com` }));
+    expect((await store.queries.conversation('ca_1'))?.from).toMatch(/^sip:a{251}…$/);
+  });
+
   it('refuses one write of a commit and keeps the others', async () => {
     const store = open();
     const writes = [
