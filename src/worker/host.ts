@@ -187,6 +187,8 @@ export class Host {
         return done();
       case 'beginPayment': {
         const leg = this.#leg(order.value.legId);
+        // After a worker's death the client begins it before anybody could hear the payer, and the session again.
+        if (this.#payments.get(order.value.paymentId) === leg) return done();
         await this.#order('beginPayment', leg.handle);
         this.#payments.set(order.value.paymentId, leg);
         return done();
