@@ -58,6 +58,8 @@ interface WorkerState {
   readonly connection: Connection;
   pid: number;
   calls: number;
+  /** Settles when the legs of a worker that died stand again; a new leg before that could take one's port. */
+  recreated: Promise<void>;
 }
 
 /** The control side of the workers. A call lives on one worker; when that dies its legs are made again on the next. */
@@ -77,7 +79,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         const isFirst = worker.pid === 0;
         worker.pid = pid;
         // A worker that lost us has wiped what was keyed, a new one knows nothing: both are told again.
-        if (!isFirst) void recreate(worker);
+        if (!isFirst) worker.recreated = recreate(worker);
       },
       lost() {
         counters.workersLost += 1;
@@ -87,7 +89,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         listeners.get(callId)?.(toMediaEvent(event));
       },
     });
-    const worker: WorkerState = { connection, pid: 0, calls: 0 };
+    const worker: WorkerState = { connection, pid: 0, calls: 0, recreated: Promise.resolve() };
     workers.push(worker);
   }
 
@@ -122,21 +124,23 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
   /** After a worker's death: the same ports, the payment first, so that nobody hears the payer, then who hears whom. */
   async function recreate(worker: WorkerState): Promise<void> {
-    for (const [callId, call] of calls) {
-      if (call.worker !== worker) continue;
-      for (const leg of [...call.legs.values()]) {
+    // As they are now: what is opened meanwhile waits for this to end and needs no second opening.
+    const lost = [...calls].filter(([, call]) => call.worker === worker);
+    for (const [callId, call, legs] of lost.map(([id, c]) => [id, c, [...c.legs.values()]] as const)) {
+      const tell = listeners.get(callId);
+      for (const leg of legs) {
         try {
           await openOn(call, leg, call.payment !== null);
           if (call.payment?.legId === leg.legId) {
             await order(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
           }
           counters.legsRecreated += 1;
-          listeners.get(callId)?.({ kind: 'legRecreated', legId: leg.legId });
+          tell?.({ kind: 'legRecreated', legId: leg.legId });
         } catch (error) {
           counters.legsLost += 1;
           log.error('leg lost with its worker', { callId, legId: leg.legId, reason: (error as Error).message });
           forgetLeg(call, leg.legId);
-          listeners.get(callId)?.({ kind: 'legLost', legId: leg.legId });
+          tell?.({ kind: 'legLost', legId: leg.legId });
         }
       }
       const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
@@ -180,6 +184,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       call.legs.set(legId, leg);
       callOfLeg.set(legId, callId);
       try {
+        await call.worker.recreated;
         leg.local = await openOn(call, leg, false);
         return leg.local;
       } catch (error) {

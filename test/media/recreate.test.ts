@@ -1,0 +1,190 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
+import { mkdtempSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { Sensitive } from '../../src/lib/sensitive.ts';
+import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+
+/* A worker is killed in the middle of its work and another takes its place; control's side of it, on real processes. */
+
+const PORT_FIRST = 17_800;
+const TEST_MS_MAX = 20_000;
+const GAP_MS_MAX = 3_000;
+const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
+
+let socketPath = '';
+let worker: ChildProcess;
+let client: MediaClient;
+let phone: Socket;
+let sequence = 1;
+let timestamp = 1000;
+
+async function until(holds: () => boolean, limitMs = 10_000): Promise<void> {
+  for (let waited = 0; !holds(); waited += 5) {
+    if (waited > limitMs) throw new Error('it did not come');
+    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
+  }
+}
+
+function start(): ChildProcess {
+  return fork(SCRIPT, [socketPath, String(PORT_FIRST)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+  });
+}
+
+async function kill(): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return;
+  const gone = new Promise((resolve) => worker.once('exit', resolve));
+  worker.kill('SIGKILL');
+  await gone;
+}
+
+beforeEach(async () => {
+  socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-recreate-')), 'worker.sock');
+  worker = start();
+  const secret = new Sensitive('worker secret', 'between us');
+  client = createMediaClient({
+    workers: [{ socketPath, secret }],
+    locale: 'en-US',
+    clock: systemClock,
+    log: silentLog,
+  });
+  await until(() => client.readyWorkers() === 1);
+  phone = createSocket('udp4');
+  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+}, TEST_MS_MAX);
+
+afterEach(async () => {
+  client.close();
+  phone.close();
+  await kill();
+});
+
+function press(port: number, key: string): void {
+  timestamp += 1600;
+  for (const [end, duration] of [
+    [0, 160],
+    [0x80, 800],
+  ] as const) {
+    const packet = Buffer.alloc(16);
+    packet[0] = 0x80;
+    packet[1] = 101;
+    packet.writeUInt16BE(sequence++ & 0xffff, 2);
+    packet.writeUInt32BE(timestamp, 4);
+    packet.writeUInt32BE(7777, 8);
+    packet[12] = '0123456789*#'.indexOf(key);
+    packet[13] = end | 10;
+    packet.writeUInt16BE(duration, 14);
+    phone.send(packet, port, '127.0.0.1');
+  }
+}
+
+function media(): NegotiatedMedia {
+  return {
+    remoteAddress: '127.0.0.1',
+    remotePort: (phone.address() as AddressInfo).port,
+    codec: 'PCMU',
+    sendPayloadType: 0,
+    receivePayloadType: 0,
+    sendEventPayloadType: 101,
+    receiveEventPayloadType: 101,
+    ptimeMs: 20,
+    direction: 'sendrecv',
+    dtmf: 'auto',
+  };
+}
+
+describe('calls whose worker dies', () => {
+  it(
+    'go on at the same ports within a moment, and a field starts at its first key',
+    async () => {
+      const events: MediaEvent[] = [];
+      client.listen('ca_1', (event) => events.push(event));
+      const local = await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
+      const other = await client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() });
+      await client.beginPayment('ca_1', 'pa_1', 'le_1');
+      await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
+      for (const key of '42424242') press(local.port, key);
+      await until(() => events.filter((event) => event.kind === 'fieldKey').length === 8);
+
+      await kill();
+      worker = start();
+      const diedAt = systemClock.now();
+      await until(() => events.some((event) => event.kind === 'legRecreated'));
+      expect(systemClock.now() - diedAt).toBeLessThan(GAP_MS_MAX);
+      expect(events.at(-1)).toEqual({ kind: 'legRecreated', legId: 'le_1' });
+
+      await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
+      for (const key of '5555555555554444') press(local.port, key);
+      await until(() => events.some((event) => event.kind === 'fieldEnded'));
+      expect(events.at(-1)).toMatchObject({ by: 'full', facts: { last4: '4444', brands: ['mastercard'] } });
+      const stats = await client.closeLeg('le_2');
+      expect(stats.packetsReceived).toBe(0);
+      expect(other.port).not.toBe(local.port);
+      expect(client.counters).toMatchObject({ workersLost: 1, legsRecreated: 2, legsLost: 0 });
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'keep their ports although new calls come at once',
+    async () => {
+      const legs = Array.from({ length: 8 }, (_, i) => ({ callId: `ca_${i}`, legId: `le_${i}` }));
+      const before = new Set<number>();
+      for (const leg of legs) before.add((await client.openLeg({ ...leg, media: media() })).port);
+      await kill();
+      worker = start();
+      await until(() => client.readyWorkers() === 1);
+      const fresh = await client.openLeg({ callId: 'ca_new', legId: 'le_new', media: media() });
+      expect(before.has(fresh.port)).toBe(false);
+      expect(client.counters).toMatchObject({ legsRecreated: 8, legsLost: 0 });
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'are told when a leg cannot be made again, because its port was taken',
+    async () => {
+      const events: MediaEvent[] = [];
+      client.listen('ca_1', (event) => events.push(event));
+      const local = await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
+      await kill();
+      const thief = createSocket('udp4');
+      await new Promise<void>((resolve) => thief.bind(local.port, '127.0.0.1', resolve));
+      worker = start();
+      await until(() => events.some((event) => event.kind === 'legLost'));
+      thief.close();
+      await expect(client.stopPlay('le_1')).rejects.toMatchObject({ code: 'CALL_NOT_FOUND' });
+      await expect(client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() })).resolves.toBeDefined();
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'have a request to a gateway called unknown',
+    async () => {
+      await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
+      await client.beginPayment('ca_1', 'pa_1', 'le_1');
+      await kill();
+      const sent = client.send('pa_1', {
+        method: 'GET',
+        url: 'http://127.0.0.1:1/',
+        headers: {},
+        body: null,
+        timeoutMs: 500,
+      });
+      await expect(sent).resolves.toMatchObject({ kind: expect.stringMatching(/notSent|noAnswer/) });
+      await expect(client.openLeg({ callId: 'ca_3', legId: 'le_3', media: null })).rejects.toMatchObject({
+        code: 'WORKER_UNAVAILABLE',
+      });
+    },
+    TEST_MS_MAX,
+  );
+});
