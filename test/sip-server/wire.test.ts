@@ -91,7 +91,9 @@ describe('frames towards an application', () => {
 
   it('of one call keep their order and their distance', async () => {
     const { pacing, written, run, clock } = paced();
-    for (const frame of ['echo', 'ack', 'bye']) pacing.push('call', frame, frame === 'bye');
+    for (const frame of ['echo', 'ack', 'bye']) {
+      pacing.push('call', frame, frame === 'echo' ? 'echo' : frame === 'bye' ? 'end' : 'event');
+    }
     await run(20);
     expect(written.map(({ frame }) => frame)).toEqual(['echo', 'ack', 'bye']);
     const times = written.map(({ at }) => at);
@@ -101,15 +103,15 @@ describe('frames towards an application', () => {
 
   it('of other calls do not wait for it', async () => {
     const { pacing, written, run } = paced();
-    for (const call of ['a', 'b', 'c']) pacing.push(call, call);
+    for (const call of ['a', 'b', 'c']) pacing.push(call, call, 'event');
     await run(1);
     expect(written.map(({ at }) => at)).toEqual([0, 0, 0]);
   });
 
   it('that end a call wait behind an echo of the other leg', async () => {
     const { pacing, written, run } = paced();
-    pacing.push('leg a', 'echo');
-    pacing.push('leg b', 'bye', true);
+    pacing.push('leg a', 'echo', 'echo');
+    pacing.push('leg b', 'bye', 'end');
     await run(20);
     expect(written).toEqual([
       { at: 0, frame: 'echo' },
@@ -119,7 +121,7 @@ describe('frames towards an application', () => {
 
   it('go at once when nothing was written lately', async () => {
     const { pacing, written, run } = paced();
-    pacing.push('call', 'bye', true);
+    pacing.push('call', 'bye', 'end');
     await run(0);
     expect(written).toEqual([{ at: 0, frame: 'bye' }]);
   });
@@ -130,7 +132,7 @@ describe('frames towards an application', () => {
       fc.asyncProperty(pushes, async (list) => {
         const { pacing, written, run } = paced();
         for (const [i, [call, ends, pauseMs]] of list.entries()) {
-          pacing.push(call, `${call}/${i}`, ends);
+          pacing.push(call, `${call}/${i}`, ends ? 'end' : 'event');
           await run(pauseMs);
         }
         await run(HOLD_MS * (list.length + 2) * 2);

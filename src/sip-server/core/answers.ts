@@ -54,7 +54,7 @@ export class Answers {
     const dialogId = request.method === 'BYE' ? '' : (incoming.dialog?.state.id ?? '');
     const nowMs = this.#context.clock.now();
     const echo = responseEcho({ id, flow: incoming.flow, nowMs, transactionId, dialogId }, text);
-    application.send(echo, request.callId, false);
+    application.send(echo, request.callId);
     if (rseq !== undefined) this.#sendReliable(incoming, status, rseq, text);
     else this.#send(incoming, status, text);
   }

@@ -139,7 +139,7 @@ export class Network {
       },
       incoming.text,
     );
-    application?.send(frame, request.callId, request.method === 'BYE');
+    application?.send(frame, request.callId, request.method === 'BYE' ? 'end' : 'event');
     incoming.unansweredTimer = clock.startTimer(limits.unansweredRequestMsMax, () => {
       if (incoming.answered || incoming.heardFromApplication) return;
       if (request.method === 'INVITE') answerOwn(incoming, 408, 'Request Timeout');
@@ -185,7 +185,7 @@ export class Network {
       },
       markedText(request, flow),
     );
-    dialog.owner?.send(frame, request.callId);
+    dialog.owner?.send(frame, request.callId, 'event');
   }
 
   /** RFC 3261 §9.2: 200 to the CANCEL, 487 to the INVITE, both by the server. */
@@ -220,6 +220,6 @@ export class Network {
     );
     answerOwn(invite, 487, 'Request Terminated');
     if (invite.dialog !== undefined && !invite.dialog.state.confirmed) removeDialog(this.#context, invite.dialog);
-    invite.application?.send(frame, request.callId, true);
+    invite.application?.send(frame, request.callId, 'end');
   }
 }

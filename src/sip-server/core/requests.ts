@@ -274,7 +274,7 @@ export class Requests {
     if (target.kind !== 'refused') {
       const bye = this.#bye(dialog, target, `Reason: SIP;cause=200;text="${why}"\r\n`);
       const { state, flow, owner } = dialog;
-      owner?.send(unsolicitedFrame(flow, this.#context.clock.now(), state.id, bye), state.callId, true);
+      owner?.send(unsolicitedFrame(flow, this.#context.clock.now(), state.id, bye), state.callId, 'end');
     }
     removeDialog(this.#context, dialog);
   }

@@ -147,7 +147,7 @@ export class Responses implements OutgoingEvents {
       },
       response.text,
     );
-    outgoing.application?.send(frame, outgoing.callId, response.status >= 300);
+    outgoing.application?.send(frame, outgoing.callId, response.status >= 300 ? 'end' : 'event');
   }
 
   /**

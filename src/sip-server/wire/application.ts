@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Limits } from '../limits.ts';
 import { WireFraming } from './framing.ts';
 import { plainAnswer } from './meta.ts';
-import { Pacing } from './pacing.ts';
+import { type FrameKind, Pacing } from './pacing.ts';
 
 /** A frame of an application after authentication, split at its meta line. */
 export interface Command {
@@ -66,8 +66,8 @@ export class Application {
     return this.#authenticated;
   }
 
-  /** `callId` keeps the frames of a call apart; `ends` marks a frame that ends it. */
-  send(frame: string, callId = '', ends = false): void {
+  /** `callId` keeps the frames of a call apart. */
+  send(frame: string, callId = '', kind: FrameKind = 'echo'): void {
     if (!this.open) return;
     if (
       this.#pacing.waiting >= this.#parts.limits.adminQueueFramesMax ||
@@ -78,7 +78,7 @@ export class Application {
       this.open = false;
       return;
     }
-    this.#pacing.push(callId, frame, ends);
+    this.#pacing.push(callId, frame, kind);
   }
 
   #write(frame: string): void {

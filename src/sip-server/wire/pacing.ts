@@ -1,34 +1,40 @@
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 
 /**
  * Spaces frames towards one application, because drachtio-srf dispatches every frame of one read before any
  * promise of its user resolves: an event that shares a read with the answer before it finds no listener yet.
  *
  *   - each frame is its own write, two event-loop turns after the one before it
- *   - frames of one call keep HOLD_MS between them; the others do not wait for it
- *   - a frame that ends something (BYE, a failure) waits HOLD_MS behind any frame written less than HOLD_MS ago,
+ *   - an event of a call waits HOLD_MS behind the frame before it of the same call; other calls do not wait for it
+ *   - an event that ends something (BYE, a failure) waits HOLD_MS behind any frame written less than HOLD_MS ago,
  *     of any call: both legs of a bridged call have their own Call-ID
+ *   - an echo waits for nothing: the application has asked for it, and what must follow it comes later
  *
- * Order within a call is kept. Two turns alone separate reads of a waiting application, not of a busy one.
+ * Events of one call keep their order, and no event overtakes an echo. Two turns alone separate the reads of a
+ * waiting application, not of a busy one.
  */
 export const HOLD_MS = 4;
 
-interface Held {
-  readonly frame: string;
-  readonly ends: boolean;
-  readonly sinceMs: number;
+export type FrameKind = 'echo' | 'event' | 'end';
+
+interface Call {
+  /** The next event waits until then. */
+  untilMs: number;
+  readonly queue: { frame: string; kind: FrameKind; sinceMs: number }[];
+  /** One of its events is ready and not yet written. */
+  inReady: boolean;
+  timer: Timer | undefined;
 }
 
 export class Pacing {
   readonly #clock: Clock;
   readonly #write: (frame: string) => void;
   readonly #turns: (then: () => void) => void;
-  /** Ready to be written, in order. */
-  #ready: { key: string; frame: string }[] = [];
+  /** To be written, in order. */
+  #ready: { call: Call | undefined; key: string; frame: string; kind: FrameKind }[] = [];
   #readyAt = 0;
   #running = false;
-  /** Per call: until when the next frame waits, and what waits. */
-  readonly #calls = new Map<string, { untilMs: number; queue: Held[]; waiting: boolean }>();
+  readonly #calls = new Map<string, Call>();
   #lastWriteMs = Number.NEGATIVE_INFINITY;
   #count = 0;
 
@@ -47,56 +53,51 @@ export class Pacing {
     return this.#count;
   }
 
-  /** `key` is the Call-ID, or empty for frames of no call, which never wait. */
-  push(key: string, frame: string, ends = false): void {
+  /** `key` is the Call-ID, or empty for frames of no call. */
+  push(key: string, frame: string, kind: FrameKind): void {
     this.#count++;
     if (key === '') {
-      this.#makeReady('', frame);
+      this.#makeReady({ call: undefined, key, frame, kind });
       return;
     }
     let call = this.#calls.get(key);
     if (call === undefined) {
-      call = { untilMs: Number.NEGATIVE_INFINITY, queue: [], waiting: false };
+      call = { untilMs: Number.NEGATIVE_INFINITY, queue: [], inReady: false, timer: undefined };
       this.#calls.set(key, call);
     }
-    call.queue.push({ frame, ends, sinceMs: this.#clock.now() });
-    this.#release(key);
+    if (kind === 'echo') {
+      call.untilMs = this.#clock.now() + HOLD_MS;
+      this.#makeReady({ call, key, frame, kind });
+      return;
+    }
+    call.queue.push({ frame, kind, sinceMs: this.#clock.now() });
+    this.#release(key, call);
   }
 
-  #release(key: string): void {
-    const call = this.#calls.get(key);
-    if (call === undefined || call.waiting) return;
+  #release(key: string, call: Call): void {
+    if (call.inReady || call.timer !== undefined) return;
     const next = call.queue[0];
     const nowMs = this.#clock.now();
-    if (next === undefined) {
-      if (nowMs >= call.untilMs) this.#calls.delete(key);
-      else this.#wait(key, call.untilMs - nowMs);
-      return;
+    let { untilMs } = call;
+    if (next?.kind === 'end' && this.#lastWriteMs + HOLD_MS > next.sinceMs) {
+      untilMs = Math.max(untilMs, next.sinceMs + HOLD_MS);
     }
-    let untilMs = call.untilMs;
-    if (next.ends && this.#lastWriteMs + HOLD_MS > next.sinceMs) untilMs = Math.max(untilMs, next.sinceMs + HOLD_MS);
     if (untilMs > nowMs) {
-      this.#wait(key, untilMs - nowMs);
-      return;
+      call.timer = this.#clock.startTimer(untilMs - nowMs, () => {
+        call.timer = undefined;
+        this.#release(key, call);
+      });
+    } else if (next === undefined) {
+      if (this.#calls.get(key) === call) this.#calls.delete(key);
+    } else {
+      call.queue.shift();
+      call.inReady = true;
+      this.#makeReady({ call, key, frame: next.frame, kind: next.kind });
     }
-    call.queue.shift();
-    // Held until it is written: the hold of the next frame counts from the write.
-    call.waiting = true;
-    this.#makeReady(key, next.frame);
   }
 
-  #wait(key: string, delayMs: number): void {
-    const call = this.#calls.get(key);
-    if (call === undefined) return;
-    call.waiting = true;
-    this.#clock.startTimer(delayMs, () => {
-      call.waiting = false;
-      this.#release(key);
-    });
-  }
-
-  #makeReady(key: string, frame: string): void {
-    this.#ready.push({ key, frame });
+  #makeReady(item: { call: Call | undefined; key: string; frame: string; kind: FrameKind }): void {
+    this.#ready.push(item);
     if (this.#running) return;
     this.#running = true;
     this.#writeNext();
@@ -113,11 +114,10 @@ export class Pacing {
     this.#count--;
     this.#lastWriteMs = this.#clock.now();
     this.#write(item.frame);
-    const call = item.key === '' ? undefined : this.#calls.get(item.key);
-    if (call !== undefined) {
-      call.waiting = false;
-      call.untilMs = this.#lastWriteMs + HOLD_MS;
-      this.#release(item.key);
+    if (item.call !== undefined) {
+      if (item.kind !== 'echo') item.call.inReady = false;
+      item.call.untilMs = this.#lastWriteMs + HOLD_MS;
+      this.#release(item.key, item.call);
     }
     this.#turns(() => this.#writeNext());
   }
