@@ -428,7 +428,8 @@ void MediaEngine::Run() {
   uint64_t tick = 0;
   while (!stopping_.load(std::memory_order_relaxed)) {
     if (legs_live_ == 0) {
-      ReceiveReady(-1);
+      // A command's signal may have been read with the packets of the last slot: sleep only where no command waits.
+      ReceiveReady(commands_.Empty() ? -1 : 0);
       RunCommands();
       next_ns = MonotonicNs();
       continue;
