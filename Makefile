@@ -80,5 +80,23 @@ test-native:
 	cmake --build $(BUILD)/native-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)/native-asan --output-on-failure --output-junit $(CURDIR)/$(BUILD)/native-asan.xml
 
+# The engine under the thread sanitizer: real sockets, media thread on.
+test-native-tsan:
+	cmake -S native -B $(BUILD)/native-tsan -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) -DHUSHTONE_ADDON=OFF \
+	  -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug >/dev/null
+	cmake --build $(BUILD)/native-tsan -j $(JOBS) --target engine_test egress_thread_test
+	ctest --test-dir $(BUILD)/native-tsan --output-on-failure -R '^(engine|egress_thread)_test$$'
+
+# Each fuzzer for FUZZ_SECONDS. What it finds stays in build/fuzz; what showed a fault goes to native/fuzz/corpus by hand.
+FUZZ_SECONDS ?= 10
+fuzz:
+	@command -v clang++ >/dev/null || { echo "make fuzz needs clang: apt-get install clang"; exit 1; }
+	cmake -S native -B $(BUILD)/native-fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) \
+	  -DHUSHTONE_ADDON=OFF -DHUSHTONE_FUZZ=ON -DHUSHTONE_SANITIZE=address,undefined >/dev/null
+	cmake --build $(BUILD)/native-fuzz -j $(JOBS)
+	@for entry in native/fuzz/*_fuzz.cc; do name=$$(basename $$entry .cc); mkdir -p $(BUILD)/fuzz/$$name native/fuzz/corpus/$$name; \
+	  echo "$$name"; $(BUILD)/native-fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/$$name native/fuzz/corpus/$$name || exit 1; done
+
 clean:
 	rm -rf $(BUILD) build-*

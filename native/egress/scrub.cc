@@ -139,7 +139,9 @@ class RunMatcher {
   uint8_t runs_[kFieldDigitsMax + 1] = {};   // runs_[0] stays 0.
 };
 
-size_t ScrubPan(std::span<uint8_t> text, const FieldSet::Field& pan) {
+// `is_plain`: the bytes as they stand. "%5665556" is a percent sign before a run of digits as well as a V before a
+// shorter one, and nobody knows which the sender meant.
+size_t ScrubPan(std::span<uint8_t> text, const FieldSet::Field& pan, bool is_plain) {
   if (pan.length < kPanRunMin) return 0;
   RunMatcher forward(pan, false);
   RunMatcher backward(pan, true);
@@ -149,7 +151,7 @@ size_t ScrubPan(std::span<uint8_t> text, const FieldSet::Field& pan) {
   size_t places = 0;
   size_t at = 0;
   while (at < text.size()) {
-    const Unit unit = ReadUnit(text, at);
+    const Unit unit = is_plain ? Unit{at, at + 1, text[at]} : ReadUnit(text, at);
     at = unit.end;
     const int digit = DigitOf(unit.code);
     if (digit < 0) {
@@ -419,7 +421,8 @@ size_t ScrubAt(std::span<uint8_t> text, const FieldSet& fields, std::span<uint8_
     places += ScrubEncoded(text, fields, scratch, depth, {Base64Value, 6, 4});
     places += ScrubEncoded(text, fields, scratch, depth, {HexValue, 4, 2});
   }
-  places += ScrubPan(text, fields.Get(FieldKind::kPan));
+  places += ScrubPan(text, fields.Get(FieldKind::kPan), false);
+  places += ScrubPan(text, fields.Get(FieldKind::kPan), true);
   places += ScrubShort(text, fields);
   return places;
 }

@@ -1,0 +1,21 @@
+// libFuzzer entry of telephone-events: eight bytes a packet, timestamp and payload. A timestamp begins one press at most.
+#include <cstdlib>
+#include <optional>
+
+#include "base/bytes.h"
+#include "rtp/telephone_event.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  hushtone::KeyPressReceiver receiver;
+  hushtone::TelephoneEvent event;
+  std::optional<uint32_t> begun;
+  if (hushtone::ParseTelephoneEvent({data, size}, &event) != (size > 0 && size % hushtone::kTelephoneEventBytes == 0)) std::abort();
+  for (size_t at = 0; at + 8 <= size; at += 8) {
+    if (!hushtone::ParseTelephoneEvent({data + at + 4, 4}, &event)) std::abort();
+    const auto update = receiver.OnPacket(hushtone::ReadU32(data + at), event);
+    if (!update || !update->begins) continue;
+    if (update->event > hushtone::kEventKeyLast || begun == update->timestamp) std::abort();
+    begun = update->timestamp;
+  }
+  return 0;
+}
