@@ -100,3 +100,8 @@ fuzz:
 
 clean:
 	rm -rf $(BUILD) build-*
+
+.PHONY: test-drachtio-suite
+# drachtio-srf's own upstream tests against the embedded SIP server; needs sipp, npm's registry and ../shared.
+test-drachtio-suite: node-modules
+	test/sip-server/upstream-suite

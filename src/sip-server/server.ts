@@ -263,7 +263,7 @@ function applicationGone(context: Context, core: Core, application: Application)
   for (const dialog of context.dialogs.values()) {
     if (dialog.owner !== application) continue;
     dialog.owner = undefined;
-    dialog.orphanTimer = context.clock.startTimer(context.limits.orphanDialogMsMax, () =>
+    dialog.endTimer = context.clock.startTimer(context.limits.orphanDialogMsMax, () =>
       core.requests.endDialog(dialog, 'application gone'),
     );
   }

@@ -65,7 +65,7 @@ export class Answers {
     if (status < 200) return;
     stopReliable(incoming);
     if (dialog === undefined) return;
-    if (request.method === 'BYE') removeDialog(this.#context, dialog);
+    if (request.method === 'BYE' || endsSubscription(incoming)) removeDialog(this.#context, dialog);
     else if (request.method === 'INVITE' && status < 300) this.#awaitAck(incoming, dialog, text);
     else if (status >= 300 && incoming.toTag === '') removeDialog(this.#context, dialog);
   }
@@ -133,6 +133,7 @@ export class Answers {
       Number.POSITIVE_INFINITY,
     );
     incoming.reliable.push({ rseq, text, stop });
+    if (incoming.dialog !== undefined) incoming.dialog.reliableInvite = incoming;
     answer(incoming, status, text);
   }
 
@@ -174,6 +175,12 @@ export class Answers {
       end.cancel();
     };
   }
+}
+
+/** RFC 6665 §4.1.3: the peer's NOTIFY that says terminated is the last of its subscription. */
+function endsSubscription({ request, dialog }: Incoming): boolean {
+  if (request.method !== 'NOTIFY' || dialog?.state.method !== 'SUBSCRIBE') return false;
+  return /^terminated/i.test(headerOf(request, 'subscription-state') ?? '');
 }
 
 function needsContact(method: string, status: number, reliable: boolean): boolean {

@@ -3,7 +3,7 @@ import type { SipRequest } from '../message/message.ts';
 import type { Flow } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import type { Context } from './context.ts';
-import type { Dialog, Incoming } from './types.ts';
+import type { Dialog } from './types.ts';
 
 /** Puts a dialog into the table; undefined where it is full. */
 export function addDialog(
@@ -24,7 +24,8 @@ export function addDialog(
     acks: undefined,
     inviteCseq: 0,
     byeAfterAck: false,
-    orphanTimer: undefined,
+    reliableInvite: undefined,
+    endTimer: undefined,
   };
   context.dialogs.set(state.id, dialog);
   return dialog;
@@ -33,7 +34,7 @@ export function addDialog(
 export function removeDialog(context: Context, dialog: Dialog): void {
   dialog.unacked?.stop();
   dialog.unacked = undefined;
-  dialog.orphanTimer?.cancel();
+  dialog.endTimer?.cancel();
   if (context.dialogs.get(dialog.state.id) === dialog) context.dialogs.delete(dialog.state.id);
 }
 
@@ -58,13 +59,4 @@ export function touchDialog(
     remoteCseq: incoming.request.cseq,
     remoteTarget: target ?? dialog.state.remoteTarget,
   };
-}
-
-/** Whether an INVITE of the peer in this dialog still waits for its answer. */
-export function hasPendingInvite(context: Context, dialog: Dialog, except: Incoming): boolean {
-  for (const other of context.incomingById.values()) {
-    if (other !== except && other.dialog === dialog && other.request.method === 'INVITE' && !other.answered)
-      return true;
-  }
-  return false;
 }

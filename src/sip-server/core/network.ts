@@ -85,8 +85,10 @@ export class Network {
       incoming.transaction.machine.stop();
       return;
     }
-    if (application === undefined) {
-      this.#context.count('requests_without_application');
+    const isFull = request.method === 'INVITE' && this.#context.dialogs.size >= this.#context.limits.dialogsMax;
+    if (isFull) this.#context.count('limit_dialogs');
+    if (application === undefined || isFull) {
+      if (application === undefined) this.#context.count('requests_without_application');
       answerOwn(incoming, 503, 'Service Unavailable');
       return;
     }
@@ -120,7 +122,8 @@ export class Network {
     if (request.method === 'BYE') {
       dialog.unacked?.stop();
       dialog.unacked = undefined;
-      this.#context.clock.startTimer(TIMEOUT_MS, () => removeDialog(this.#context, dialog));
+      dialog.endTimer?.cancel();
+      dialog.endTimer = this.#context.clock.startTimer(TIMEOUT_MS, () => removeDialog(this.#context, dialog));
     }
     this.#deliver(incoming, false);
   }
@@ -151,15 +154,12 @@ export class Network {
   #prack(request: SipRequest, dialog: Dialog): boolean {
     const rack = /^(\d+)[ \t]+(\d+)[ \t]+INVITE/.exec(headerOf(request, 'rack') ?? '');
     if (rack === null) return false;
-    for (const invite of this.#context.incomingById.values()) {
-      if (invite.dialog !== dialog || invite.request.method !== 'INVITE') continue;
-      const at = invite.reliable.findIndex((one) => one.rseq === Number(rack[1]));
-      if (at < 0) continue;
-      invite.reliable.splice(at, 1)[0]?.stop();
-      invite.waitingReliable.shift()?.();
-      return true;
-    }
-    return false;
+    const invite = dialog.reliableInvite;
+    const at = invite?.reliable.findIndex((one) => one.rseq === Number(rack[1])) ?? -1;
+    if (invite === undefined || at < 0) return false;
+    invite.reliable.splice(at, 1)[0]?.stop();
+    invite.waitingReliable.shift()?.();
+    return true;
   }
 
   /** The ACK of a 2xx (RFC 3261 §13.3.1.4). */

@@ -161,8 +161,8 @@ export class Requests {
   /** Architecture: an application that comes back takes its dialogs up again by using them. */
   adopt(dialog: Dialog, application: Application): void {
     dialog.owner = application;
-    dialog.orphanTimer?.cancel();
-    dialog.orphanTimer = undefined;
+    dialog.endTimer?.cancel();
+    dialog.endTimer = undefined;
   }
 
   #composeInDialog(
@@ -201,7 +201,6 @@ export class Requests {
       restOf(draft, TAKEN, parts.contentType),
     ].join('');
     if (method !== 'ACK') dialog.state = { ...state, localCseq: Math.max(state.localCseq, cseq) };
-    if (method === 'INVITE') dialog.inviteCseq = cseq;
     const outgoing = newOutgoing({
       id: newTransactionId(),
       branch,

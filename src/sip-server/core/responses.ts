@@ -106,7 +106,8 @@ export class Responses implements OutgoingEvents {
       acks: undefined,
       inviteCseq: outgoing.cseq,
       byeAfterAck: false,
-      orphanTimer: undefined,
+      endTimer: undefined,
+      reliableInvite: undefined,
     };
   }
 
@@ -125,11 +126,12 @@ export class Responses implements OutgoingEvents {
       const made = outgoing.dialog;
       if (made === undefined) return;
       made.flow = flow;
-      if (outgoing.method === 'INVITE') made.inviteCseq = outgoing.cseq;
+      if (outgoing.method === 'INVITE' && status >= 200) made.inviteCseq = outgoing.cseq;
       made.byeAfterAck = status >= 200 && outgoing.cancel !== undefined;
       return;
     }
     dialog.flow = flow;
+    if (outgoing.method === 'INVITE' && status >= 200) dialog.inviteCseq = outgoing.cseq;
     const target = refreshesTarget(outgoing.method) && status >= 200 ? contactUri(response) : undefined;
     if (target !== undefined) dialog.state = { ...dialog.state, remoteTarget: target };
   }
@@ -158,6 +160,8 @@ export class Responses implements OutgoingEvents {
     const { dialog, method } = outgoing;
     if (status < 200 || dialog === undefined) return;
     const isChallenge = status === 401 || status === 407;
+    // RFC 3261 §17.1.1.3: the transaction has acknowledged a failure; the application's own ACK is refused.
+    if (method === 'INVITE' && status >= 300) dialog.inviteCseq = 0;
     if (method === 'BYE') {
       if (!isChallenge) removeDialog(this.#context, dialog);
     } else if (status >= 300 && !dialog.state.confirmed && method === 'INVITE') removeDialog(this.#context, dialog);

@@ -20,11 +20,14 @@ export interface Dialog {
   unacked: { cseq: number; transactionId: string; stop: () => void } | undefined;
   /** ACKs of ours by CSeq: a 2xx that comes again gets the same one. */
   acks: { cseq: number; text: string; flow: Flow } | undefined;
-  /** CSeq of our last INVITE, which its ACK repeats. */
+  /** CSeq of our INVITE that got a 2xx, which its ACK repeats; 0: none, or the last one failed. */
   inviteCseq: number;
+  /** The peer's INVITE whose reliable provisional response waits for PRACK. */
+  reliableInvite: Incoming | undefined;
   /** Our INVITE was cancelled, but a 2xx crossed the CANCEL: BYE follows the ACK. */
   byeAfterAck: boolean;
-  orphanTimer: Timer | undefined;
+  /** Ends it when nobody does: its application is gone, or did not answer a BYE. */
+  endTimer: Timer | undefined;
 }
 
 /** A request from the network and its server transaction. */

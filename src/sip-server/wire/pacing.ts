@@ -15,6 +15,9 @@ import type { Clock, Timer } from '../../lib/clock.ts';
  */
 export const HOLD_MS = 4;
 
+/** Written frames that may still stand in the list before it is shortened. */
+const WRITTEN_FRAMES_MAX = 1_024;
+
 export type FrameKind = 'echo' | 'event' | 'end';
 
 interface Call {
@@ -110,6 +113,10 @@ export class Pacing {
       this.#readyAt = 0;
       this.#running = false;
       return;
+    }
+    if (this.#readyAt > WRITTEN_FRAMES_MAX) {
+      this.#ready.splice(0, this.#readyAt);
+      this.#readyAt = 0;
     }
     this.#count--;
     this.#lastWriteMs = this.#clock.now();
