@@ -38,6 +38,7 @@ const FLOOR_OF: Readonly<Record<string, number>> = {
 
 /** Sideways steps that are allowed, with the reason. */
 const SIDEWAYS: ReadonlyArray<readonly [from: RegExp, to: RegExp, why: string]> = [
+  [/^src\/cli\/control\.ts$/, /^src\/main\.ts$/, 'the command starts the composition root'],
   [/^src\/session\//, /^src\/(card|money)\//, 'the machines decide by the rules of cards and money'],
   [/^src\/prompt\//, /^src\/money\//, 'an amount is said in its currency'],
   [/^src\/media\//, /^src\/worker\/wire\.ts$/, 'the protocol between control and worker is one file'],
