@@ -69,10 +69,10 @@ lint: types
 	biome check .
 
 test-unit: build
-	vitest run --project unit
+	vitest run --config test/vitest.config.ts --project unit
 
 test-e2e: build
-	vitest run --project e2e
+	vitest run --config test/vitest.config.ts --project e2e
 
 test-native:
 	cmake -S native -B $(BUILD)/native-asan -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) -DHUSHTONE_ADDON=OFF \

@@ -60,7 +60,7 @@ function vitest(project: string): Phase {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   return {
     name: project,
-    command: ['vitest', 'run', '--project', project, ...reporters],
+    command: ['vitest', 'run', '--config', 'test/vitest.config.ts', '--project', project, ...reporters],
     count: () => {
       if (!existsSync(report)) return null;
       const read = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;

@@ -1,9 +1,14 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const root = fileURLToPath(new URL('..', import.meta.url));
+
 export default defineConfig({
+  root,
   test: {
     projects: [
       {
+        root,
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
@@ -13,6 +18,7 @@ export default defineConfig({
       },
       {
         // Real processes, real sockets, real clients: one file at a time, so that two cores are enough.
+        root,
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
