@@ -296,7 +296,7 @@ class ShortValues {
   size_t places_ = 0;
 };
 
-size_t ScrubShort(std::span<uint8_t> text, const FieldSet& fields) {
+size_t ScrubShort(std::span<uint8_t> text, const FieldSet& fields, bool is_plain) {
   ShortValues values(text, fields);
   Group group;
   size_t places = 0;
@@ -304,7 +304,9 @@ size_t ScrubShort(std::span<uint8_t> text, const FieldSet& fields) {
   bool overlong = false;
   size_t at = 0;
   while (at <= text.size()) {
-    const Unit unit = at < text.size() ? ReadUnit(text, at) : Unit{at, at + 1, kNothing};
+    Unit unit{at, at + 1, kNothing};
+    if (at < text.size() && is_plain) unit.code = text[at];
+    if (at < text.size() && !is_plain) unit = ReadUnit(text, at);
     at = unit.end;
     const int digit = DigitOf(unit.code);
     if (digit >= 0) {
@@ -423,7 +425,8 @@ size_t ScrubAt(std::span<uint8_t> text, const FieldSet& fields, std::span<uint8_
   }
   places += ScrubPan(text, fields.Get(FieldKind::kPan), false);
   places += ScrubPan(text, fields.Get(FieldKind::kPan), true);
-  places += ScrubShort(text, fields);
+  places += ScrubShort(text, fields, false);
+  places += ScrubShort(text, fields, true);
   return places;
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import { RtpPhone } from '../../src/caller/rtp-phone.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
@@ -222,6 +223,30 @@ describe('the memory of a worker', () => {
       await keyCard('gone');
       await client.closeLeg('le_gone');
       expect(scanMemory(pid(), PAN, FIELD_RUN_MIN)).toEqual([]);
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'holds nothing after a number was keyed as tones',
+    async (test) => {
+      if (!canScan(pid())) return test.skip('the memory of other processes cannot be read: root is needed');
+      const tones = await RtpPhone.open(systemClock);
+      const events: MediaEvent[] = [];
+      client.listen('ca_tones', (event) => events.push(event));
+      const heard = { ...media(), remotePort: tones.port, dtmf: 'inband' as const };
+      const local = await client.openLeg({ callId: 'ca_tones', legId: 'le_tones', media: heard });
+      await client.beginPayment('ca_tones', 'pa_tones', 'le_tones');
+      await client.openField('pa_tones', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
+      tones.talkTo({ ...local, eventPayloadType: 101 });
+      await tones.key(`${PAN}#`, 'inband');
+      await until(() => events.some((event) => event.kind === 'fieldEnded'));
+      expect(events.at(-1)).toMatchObject({ facts: { length: 16, luhnOk: true, last4: PAN.slice(-4) } });
+      expect(scanMemory(pid(), PAN, FIELD_RUN_MIN).filter(({ region }) => !region.endsWith('(locked)'))).toEqual([]);
+      await client.endPayment('pa_tones');
+      expect(scanMemory(pid(), PAN, FIELD_RUN_MIN)).toEqual([]);
+      await client.closeLeg('le_tones');
+      tones.close();
     },
     TEST_MS_MAX,
   );
