@@ -16,7 +16,7 @@ import type {
   SipPort,
   StorePort,
 } from './ports.ts';
-import { type Recovered, recoverAttempts } from './recovery.ts';
+import { lookAgain, type Recovered, recoverPayments } from './recovery.ts';
 
 export interface AppDeps {
   readonly sip: SipPort;
@@ -36,7 +36,10 @@ export interface AppDeps {
 }
 
 export interface App extends CallHandler {
-  /** Settles attempts that an earlier run left open. Call once the worker stands, before calls are let in. */
+  /**
+   * Settles what an earlier run left open, and from then on looks unknown outcomes up again now and then. Call once the
+   * worker stands, before calls are let in.
+   */
   recover(): Promise<Recovered>;
   /** No new calls; those that are on finish within `timeoutMs`, then they are ended. Settles when none is left. */
   stop(timeoutMs: number): Promise<void>;
@@ -52,6 +55,7 @@ export function createApp(deps: AppDeps): App {
   const live = new LiveEvents();
   const calls = new Map<string, { readonly call: Call; readonly over: Promise<void> }>();
   let isDraining = false;
+  let stopLooking = (): void => {};
 
   async function refuse(incoming: IncomingCall, code: ErrorCode): Promise<void> {
     deps.metrics.callRefused(code);
@@ -78,9 +82,14 @@ export function createApp(deps: AppDeps): App {
         calls.delete(incoming.callId);
       }
     },
-    recover: () => recoverAttempts(deps),
+    async recover() {
+      const recovered = await recoverPayments(deps);
+      if (!isDraining) stopLooking = lookAgain(deps);
+      return recovered;
+    },
     async stop(timeoutMs) {
       isDraining = true;
+      stopLooking();
       if (await allOver(timeoutMs)) return;
       for (const { call } of calls.values()) call.end();
       await allOver(CLEAN_UP_MS_MAX);

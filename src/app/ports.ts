@@ -384,8 +384,21 @@ export interface StorePort {
   savePayment(row: PaymentRow): Promise<void>;
   saveAttempt(row: AttemptRow): Promise<void>;
   appendEvent(row: EventRow): Promise<void>;
-  /** Attempts left `asking` or `unknown` by an earlier run. */
-  openAttempts(): Promise<readonly AttemptRow[]>;
+  /**
+   * Payments that have no end, or an attempt that is `asking` or `unknown`, with all their attempts, oldest first; the
+   * newest payments first, those that began before `since` left out, and at most `limit` of them.
+   */
+  unsettledPayments(since: number, limit: number): Promise<readonly UnsettledPayment[]>;
+  /**
+   * Before calls are let in: gives every conversation and segment of an earlier run an end, at the last moment that it
+   * is known to have lasted; conversations are `endedBy: 'crash'`. Returns how many conversations.
+   */
+  endLeftOpen(): Promise<number>;
+}
+
+export interface UnsettledPayment {
+  readonly payment: PaymentRow;
+  readonly attempts: readonly AttemptRow[];
 }
 
 // ---------------------------------------------------------------- the rest

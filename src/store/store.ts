@@ -1,11 +1,19 @@
 import type SqliteClient from 'better-sqlite3';
 import { type CompiledQuery, Kysely, SqliteDialect } from 'kysely';
-import type { AttemptRow, ConversationRow, EventRow, PaymentRow, SegmentRow, StorePort } from '../app/ports.ts';
+import type {
+  AttemptRow,
+  ConversationRow,
+  EventRow,
+  PaymentRow,
+  SegmentRow,
+  StorePort,
+  UnsettledPayment,
+} from '../app/ports.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { openDatabase } from './database.ts';
 import { Queries } from './queries.ts';
-import { attemptOf, type Tables } from './tables.ts';
+import { attemptOf, paymentOf, type Tables } from './tables.ts';
 import { withhold } from './withhold.ts';
 import { Writer } from './writer.ts';
 
@@ -16,6 +24,17 @@ const PURGED_AT_ONCE_MAX = 500;
 /** As the tables have it. An address from the network may be longer; a record of its beginning is better than none. */
 const ADDRESS_CHARS_MAX = 256;
 const ATTENTION_CHARS_MAX = 512;
+
+const OPEN_STATES = ['asking', 'unknown'] as const;
+
+/** The last event of the call is the last moment it is known to have lasted. */
+const LAST_SEEN = (table: string) =>
+  `max(started_at, coalesce((SELECT max(at) FROM events e WHERE e.call_id = ${table}.call_id), 0))`;
+
+const END_LEFT_OPEN: readonly string[] = [
+  `UPDATE segments SET ended_at = ${LAST_SEEN('segments')}, outcome = 'crash' WHERE ended_at IS NULL`,
+  `UPDATE conversations SET ended_at = ${LAST_SEEN('conversations')}, ended_by = 'crash' WHERE ended_at IS NULL`,
+];
 
 export interface StoreOptions {
   /** Absolute path; its folder is made. */
@@ -120,15 +139,44 @@ export class Store implements StorePort {
     await this.#write(this.#kysely.insertInto('events').values(this.#clean('events', text)).compile());
   }
 
-  async openAttempts(): Promise<readonly AttemptRow[]> {
-    const rows = await this.#kysely
+  async unsettledPayments(since: number, limit: number): Promise<readonly UnsettledPayment[]> {
+    const payments = await this.#kysely
+      .selectFrom('payments')
+      .selectAll()
+      .where('started_at', '>=', since)
+      .where((by) =>
+        by.or([
+          by('ended_at', 'is', null),
+          by('payment_id', 'in', by.selectFrom('attempts').select('payment_id').where('state', 'in', OPEN_STATES)),
+        ]),
+      )
+      .orderBy('started_at', 'desc')
+      .orderBy('payment_id')
+      .limit(limit)
+      .execute();
+    const ids = payments.map((row) => row.payment_id);
+    if (ids.length === 0) return [];
+    const attempts = await this.#kysely
       .selectFrom('attempts')
       .selectAll()
-      .where('state', 'in', ['asking', 'unknown'])
+      .where('payment_id', 'in', ids)
       .orderBy('started_at')
       .orderBy('attempt_id')
       .execute();
-    return rows.map(attemptOf);
+    return payments.map((row) => ({
+      payment: paymentOf(row),
+      attempts: attempts.filter((one) => one.payment_id === row.payment_id).map(attemptOf),
+    }));
+  }
+
+  async endLeftOpen(): Promise<number> {
+    const left = await this.#kysely
+      .selectFrom('conversations')
+      .select(({ fn }) => fn.countAll<number>().as('rows'))
+      .where('ended_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    for (const sql of END_LEFT_OPEN) await this.#writer.write({ sql, parameters: [] });
+    return left.rows;
   }
 
   /** Whether a write would succeed now; for /readyz. */

@@ -170,30 +170,6 @@ describe('an unknown outcome', () => {
     });
     expect(only(world.payments).result).toBe('approved');
   });
-  it('left by an earlier run is settled at start', async () => {
-    const clock = new VirtualClock();
-    const world = new FakeWorld(clock);
-    const row = {
-      attemptId: 'at_1',
-      paymentId: 'pa_1',
-      idempotencyKey: 'k1',
-      verb: 'purchase',
-      gateway: 'sandbox',
-    } as const;
-    const open = {
-      amountMinor: 1,
-      currency: 'USD',
-      state: 'asking',
-      gatewayReference: null,
-      authorizationCode: null,
-    } as const;
-    world.attempts.set('at_1', { ...row, ...open, declineReason: null, startedAt: 0, endedAt: null });
-    world.charged.add('k1');
-    const recovered = createApp(world.deps()).recover();
-    await clock.advance(10_000);
-    expect(await recovered).toEqual({ settled: 1, open: [] });
-    expect(world.attempts.get('at_1')?.state).toBe('approved');
-  });
 });
 
 describe('a caller who hangs up while the gateway is asked', () => {

@@ -358,8 +358,18 @@ export class FakeWorld {
         this.#enter('appendEvent');
         this.events.push(row);
       },
-      openAttempts: async () =>
-        [...this.attempts.values()].filter((row) => row.state === 'asking' || row.state === 'unknown'),
+      unsettledPayments: async (since, limit) => {
+        const isOpen = (row: AttemptRow) => row.state === 'asking' || row.state === 'unknown';
+        return [...this.payments.values()]
+          .filter((payment) => payment.startedAt >= since)
+          .map((payment) => ({
+            payment,
+            attempts: [...this.attempts.values()].filter((row) => row.paymentId === payment.paymentId),
+          }))
+          .filter(({ payment, attempts }) => payment.endedAt === null || attempts.some(isOpen))
+          .slice(0, limit);
+      },
+      endLeftOpen: async () => 0,
     };
   }
 }

@@ -73,15 +73,48 @@ describe('keeping records', () => {
     expect(await store.queries.payment('pa_2')).toBe(null);
   });
 
-  it('finds open attempts after the process was killed without a word', async () => {
+  it('finds payments that are not settled after the process was killed without a word', async () => {
     const store = open();
     await store.saveConversation(conversation());
     await store.savePayment(payment());
     await store.saveAttempt(attempt());
-    await store.saveAttempt(attempt({ attemptId: 'at_2', state: 'approved' }));
-    await store.saveAttempt(attempt({ attemptId: 'at_3', state: 'unknown', startedAt: START + 1 }));
+    await store.saveAttempt(attempt({ attemptId: 'at_2', state: 'approved', startedAt: START + 1 }));
+    await store.savePayment(payment({ paymentId: 'pa_2', state: 'ended', result: 'unknown', endedAt: START + 2 }));
+    await store.saveAttempt(attempt({ attemptId: 'at_3', paymentId: 'pa_2', state: 'unknown' }));
+    await store.savePayment(payment({ paymentId: 'pa_3', state: 'ended', result: 'approved', endedAt: START + 2 }));
+    await store.saveAttempt(attempt({ attemptId: 'at_4', paymentId: 'pa_3', state: 'approved' }));
     // Not closed: what settled is on disk already, and another opening reads it.
-    expect((await open().openAttempts()).map((row) => row.attemptId)).toEqual(['at_1', 'at_3']);
+    const again = open();
+    expect(await again.unsettledPayments(0, 10)).toEqual([
+      {
+        payment: payment(),
+        attempts: [attempt(), attempt({ attemptId: 'at_2', state: 'approved', startedAt: START + 1 })],
+      },
+      {
+        payment: payment({ paymentId: 'pa_2', state: 'ended', result: 'unknown', endedAt: START + 2 }),
+        attempts: [attempt({ attemptId: 'at_3', paymentId: 'pa_2', state: 'unknown' })],
+      },
+    ]);
+    expect(await again.unsettledPayments(0, 1)).toHaveLength(1);
+    expect(await again.unsettledPayments(START + 1, 10)).toEqual([]);
+  });
+
+  it('ends what an earlier run left open, at the last moment it is known to have lasted', async () => {
+    const store = open();
+    await store.saveConversation(conversation());
+    await store.appendEvent(event({ at: START + 700 }));
+    const segment = { segmentId: 'se_1', callId: 'ca_1', kind: 'ivr', startedAt: START + 900, endedAt: null } as const;
+    await store.saveSegment({ ...segment, outcome: null });
+    await store.saveConversation(conversation({ callId: 'ca_2', endedAt: START + 1, endedBy: 'caller' }));
+    const again = open();
+    expect(await again.endLeftOpen()).toBe(1);
+    expect(await again.queries.conversation('ca_1')).toMatchObject({
+      endedAt: START + 700,
+      endedBy: 'crash',
+      segments: [{ endedAt: START + 900, outcome: 'crash' }],
+    });
+    expect(await again.queries.conversation('ca_2')).toMatchObject({ endedAt: START + 1, endedBy: 'caller' });
+    expect(await again.endLeftOpen()).toBe(0);
   });
 
   it('keeps the events of a call in order and never changes one', async () => {
