@@ -14,8 +14,9 @@ import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
 /* A worker is killed in the middle of its work and another takes its place; control's side of it, on real processes. */
 
 const PORT_FIRST = 17_800;
-const TEST_MS_MAX = 20_000;
-const GAP_MS_MAX = 3_000;
+const TEST_MS_MAX = 60_000;
+/** From the new worker's first readiness to the last leg that stands again. */
+const GAP_MS_MAX = 1_000;
 const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
 
 let socketPath = '';
@@ -25,7 +26,7 @@ let phone: Socket;
 let sequence = 1;
 let timestamp = 1000;
 
-async function until(holds: () => boolean, limitMs = 10_000): Promise<void> {
+async function until(holds: () => boolean, limitMs = 20_000): Promise<void> {
   for (let waited = 0; !holds(); waited += 5) {
     if (waited > limitMs) throw new Error('it did not come');
     await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
@@ -116,9 +117,10 @@ describe('calls whose worker dies', () => {
 
       await kill();
       worker = start();
-      const diedAt = systemClock.now();
+      await new Promise((resolve) => worker.once('message', resolve));
+      const readyAt = systemClock.now();
       await until(() => events.some((event) => event.kind === 'legRecreated'));
-      expect(systemClock.now() - diedAt).toBeLessThan(GAP_MS_MAX);
+      expect(systemClock.now() - readyAt).toBeLessThan(GAP_MS_MAX);
       expect(events.at(-1)).toEqual({ kind: 'legRecreated', legId: 'le_1' });
 
       await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
