@@ -51,9 +51,12 @@ needs-run:
 needs-test: needs-run
 	@$(call install_missing,$(TEST_NEEDS))
 
+# No install script runs: better-sqlite3 brings its binary, and Node 24 is taken from its platform package, which is what the
+# npm package `node` would fetch by a script.
 node-modules: node_modules/.package-lock.json
 node_modules/.package-lock.json: package.json package-lock.json | needs-run
-	npm install --no-save --no-audit --no-fund
+	npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
+	@ln -sfn ../node-linux-$(if $(filter aarch64,$(shell uname -m)),arm64,x64)/bin/node node_modules/.bin/node
 	@touch $@
 
 addon: node-modules
