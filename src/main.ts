@@ -20,7 +20,7 @@ import { loadProfiles } from './sip/profiles.ts';
 import { openStore } from './store/store.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 
-/** The gateway's own limit for one request; a flow's `gatewayTimeoutMs` is the session's. */
+/** Where no flow says another: sessions and recovery ask within their flow's `gatewayTimeoutMs`. */
 const GATEWAY_TIMEOUT_MS = 15_000;
 
 export interface ControlOptions {
@@ -74,6 +74,10 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
     workersReady: () => media.readyWorkers(),
     workersLost: () => media.counters.workersLost,
     legsRecreated: () => media.counters.legsRecreated,
+    legsLost: () => media.counters.legsLost,
+    mediaEventsLost: () => media.counters.eventsLost,
+    textsWithheld: () => store.withheldCount,
+    writesWaiting: () => store.writesWaiting,
   });
   const api = await startApi({
     address: config.http.address,
@@ -86,6 +90,7 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
       store: store.isWritable(),
     }),
     metricsText: () => metrics.text(),
+    answerWithheld: metrics.answerWithheld,
     bodyBytesMax: config.http.bodyBytesMax,
     requestsMax: config.http.requestsMax,
     pageRowsMax: config.http.pageRowsMax,

@@ -34,8 +34,8 @@ export interface MediaClientOptions {
 export interface MediaClient extends MediaPort {
   /** Workers connected now; the readiness of the whole. */
   readyWorkers(): number;
-  /** How often a worker died with calls on it. */
-  readonly counters: { workersLost: number; legsRecreated: number; legsLost: number };
+  /** How often a worker died with calls on it, what came of its legs, and events that workers said they dropped. */
+  readonly counters: { workersLost: number; legsRecreated: number; legsLost: number; eventsLost: number };
   close(): void;
 }
 
@@ -58,6 +58,8 @@ interface WorkerState {
   readonly connection: Connection;
   pid: number;
   calls: number;
+  /** As this process of the worker last said. */
+  eventsLost: number;
   /** Settles when the legs of a worker that died stand again; a new leg before that could take one's port. */
   recreated: Promise<void>;
 }
@@ -70,13 +72,14 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   const callOfPayment = new Map<PaymentId, CallId>();
   /** Listening may begin before the first leg opens, so that no event is missed. */
   const listeners = new Map<CallId, (event: MediaEvent) => void>();
-  const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0 };
+  const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0, eventsLost: 0 };
 
   const workers: WorkerState[] = [];
   for (const address of options.workers) {
     const connection = new Connection(address, clock, log, {
       ready(pid) {
         const isFirst = worker.pid === 0;
+        if (worker.pid !== pid) worker.eventsLost = 0;
         worker.pid = pid;
         // A worker that lost us has wiped what was keyed, a new one knows nothing: both are told again.
         if (!isFirst) worker.recreated = recreate(worker);
@@ -89,8 +92,17 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         listeners.get(callId)?.(toMediaEvent(event));
       },
     });
-    const worker: WorkerState = { connection, pid: 0, calls: 0, recreated: Promise.resolve() };
+    const worker: WorkerState = { connection, pid: 0, calls: 0, eventsLost: 0, recreated: Promise.resolve() };
     workers.push(worker);
+  }
+
+  /** A worker counts from its own start. */
+  function countLost(worker: WorkerState, eventsLost: number): void {
+    const more = eventsLost - worker.eventsLost;
+    worker.eventsLost = eventsLost;
+    if (more <= 0) return;
+    counters.eventsLost += more;
+    log.error('media worker dropped events', { pid: worker.pid, events: more });
   }
 
   function callOf(legId: LegId): CallState {
@@ -210,7 +222,11 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     async closeLeg(legId): Promise<LegStats> {
       const call = callOf(legId);
       try {
-        return await call.worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS);
+        const { worker } = call;
+        const answer = await worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS);
+        const { eventsLost, ...stats } = answer;
+        countLost(worker, eventsLost);
+        return stats;
       } finally {
         forgetLeg(call, legId);
       }

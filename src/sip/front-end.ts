@@ -9,7 +9,7 @@ import type { Sensitive } from '../lib/sensitive.ts';
 import { readContext } from './context.ts';
 import { DEFAULT_DIAL_PROFILE, dial } from './dial.ts';
 import { IncomingInvite } from './incoming-call.ts';
-import { DIALOGS_MAX, PING_INTERVAL_MS, RECONNECT_DELAY_MS_MAX } from './limits.ts';
+import { DIALOGS_MAX, PING_INTERVAL_MS, RECONNECT_DELAY_MS_MAX, START_MS_MAX } from './limits.ts';
 import { type AgreedAnswer, settleOffer } from './offer-answer.ts';
 import { matchProfile, type Profile, profileForTarget } from './profiles.ts';
 import { bodyOf, refuse, respond } from './respond.ts';
@@ -35,7 +35,10 @@ export interface SipFrontEndOptions {
 }
 
 export interface SipFrontEnd extends SipPort {
-  /** Connects, and again after each loss. Settles at the first connection; calls then reach the handler. */
+  /**
+   * Connects, and again after each loss. Settles at the first connection; calls then reach the handler. Rejects with
+   * SIP_SERVER_UNAVAILABLE where there is none within START_MS_MAX, and tries no more.
+   */
   start(handler: CallHandler): Promise<void>;
   readonly connected: boolean;
   /** Calls and dialed legs that have not ended. */
@@ -123,18 +126,27 @@ class FrontEnd implements SipFrontEnd, SipWorld {
   start(handler: CallHandler): Promise<void> {
     this.#handler = handler;
     const { host, port, secret } = this.#options.server;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      let reason = 'no answer';
+      const limit = this.clock.startTimer(START_MS_MAX, () => {
+        this.stop();
+        const line = `the SIP server at ${host}:${port} did not take us within ${START_MS_MAX} ms: ${reason}`;
+        reject(new ServiceError('SIP_SERVER_UNAVAILABLE', line));
+      });
       this.#srf.on('connect', (error: unknown, hostports?: string) => {
         if (error) {
-          this.log.error('the SIP server refused us', { host, port, reason: reasonOf(error) });
+          reason = reasonOf(error);
+          this.log.error('the SIP server refused us', { host, port, reason });
           return;
         }
         this.#connected = true;
         this.log.info('connected to the SIP server', { host, port, listens: String(hostports ?? '') });
+        limit.cancel();
         resolve();
       });
       this.#srf.on('error', (error: unknown) => {
-        this.log.warn('the SIP server cannot be reached', { host, port, reason: reasonOf(error) });
+        reason = reasonOf(error);
+        this.log.warn('the SIP server cannot be reached', { host, port, reason });
       });
       this.#srf.on('close', () => this.#lost());
       void this.#srf.connect({

@@ -39,6 +39,8 @@ export const GLARE_RETRIES_MAX = 4;
 /** Ours towards the SIP server: first connection and each one after a loss. */
 export const RECONNECT_DELAY_MS_MAX = 2_000;
 export const PING_INTERVAL_MS = 15_000;
+/** The first connection; a start that waits longer tells nobody why. */
+export const START_MS_MAX = 15_000;
 
 export const PROFILE_BYTES_MAX = 65_536;
 export const PROFILES_MAX = 64;

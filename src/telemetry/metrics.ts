@@ -11,11 +11,17 @@ export interface Gauges {
   workersReady(): number;
   workersLost(): number;
   legsRecreated(): number;
+  legsLost(): number;
+  mediaEventsLost(): number;
+  textsWithheld(): number;
+  writesWaiting(): number;
 }
 
 export interface Metrics {
   readonly app: AppMetrics;
   countSip(counter: string): void;
+  /** An answer of the API looked like it held a card number and was not sent. */
+  answerWithheld(): void;
   watch(gauges: Gauges): void;
   /** Prometheus' text format. */
   text(): Promise<string>;
@@ -77,6 +83,11 @@ export function createMetrics(): Metrics {
     labelNames: ['event'],
     registers,
   });
+  const answersWithheld = new Counter({
+    name: 'hushtone_api_answers_withheld_total',
+    help: 'Answers of the API that looked like they held a card number and were not sent.',
+    registers,
+  });
   return {
     contentType: registry.contentType,
     app: {
@@ -93,6 +104,7 @@ export function createMetrics(): Metrics {
       failure: (code) => failures.inc({ code }),
     },
     countSip: (event) => sip.inc({ event }),
+    answerWithheld: () => answersWithheld.inc(),
     watch: (gauges) => {
       const gauge = (name: string, help: string, read: () => number) =>
         new Gauge({
@@ -108,6 +120,10 @@ export function createMetrics(): Metrics {
       gauge('hushtone_workers_ready', 'Media workers connected.', gauges.workersReady);
       gauge('hushtone_workers_lost', 'Media workers that died since the start.', gauges.workersLost);
       gauge('hushtone_legs_recreated', 'Legs made again after a worker died.', gauges.legsRecreated);
+      gauge('hushtone_legs_lost', 'Legs that could not be made again after a worker died.', gauges.legsLost);
+      gauge('hushtone_media_events_lost', 'Events that media workers dropped; any is a bug.', gauges.mediaEventsLost);
+      gauge('hushtone_store_texts_withheld', 'Texts not stored: they look like card numbers.', gauges.textsWithheld);
+      gauge('hushtone_store_writes_waiting', 'Writes that wait for their commit.', gauges.writesWaiting);
     },
     text: () => registry.metrics(),
   };

@@ -200,6 +200,7 @@ export class Engine {
       jitterMs: at(11) / 1000,
       keysByEvent: at(8),
       keysInband: at(9),
+      eventsLost: this.eventsLost,
     };
   }
 

@@ -77,6 +77,8 @@ export interface WireStats {
   readonly jitterMs: number;
   readonly keysByEvent: number;
   readonly keysInband: number;
+  /** Of the whole worker since it started: events that a full ring dropped. */
+  readonly eventsLost: number;
 }
 
 export interface Answers {

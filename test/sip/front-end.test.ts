@@ -696,3 +696,20 @@ describe('a call of ours', () => {
     expect(must(srf.invites[0]).headers.from).toBe('<sip:anonymous@localhost>');
   });
 });
+
+describe('the first connection to the SIP server', () => {
+  it('is given up after a while, in a line that says why', async () => {
+    const srf = new FakeSrf();
+    srf.connect = () => void srf.emit('error', new Error('connect ECONNREFUSED'));
+    const clock = new VirtualClock();
+    const server = { host: '127.0.0.1', port: 9, secret: new Sensitive('admin secret', 's') };
+    const options = { server, profiles: [], secrets: new Map(), clock, log: silentLog, srf: srf.asSrf() };
+    const starting = createSipFrontEnd(options).start({ callArrived: async () => {} });
+    starting.catch(() => {});
+    await clock.pass(15_000);
+    await expect(starting).rejects.toMatchObject({
+      code: 'SIP_SERVER_UNAVAILABLE',
+      message: 'the SIP server at 127.0.0.1:9 did not take us within 15000 ms: connect ECONNREFUSED',
+    });
+  });
+});

@@ -44,11 +44,20 @@ describe('the metrics', () => {
       workersReady: () => 2,
       workersLost: () => 0,
       legsRecreated: () => 0,
+      legsLost: () => 0,
+      mediaEventsLost: () => 5,
+      textsWithheld: () => 6,
+      writesWaiting: () => 7,
     });
+    metrics.answerWithheld();
     const text = await metrics.text();
     expect(text).toContain('hushtone_calls_total 1');
     expect(text).toContain('hushtone_payments_total{result="approved"} 1');
     expect(text).toContain('hushtone_calls_active 3');
+    expect(text).toContain('hushtone_api_answers_withheld_total 1');
+    expect(text).toContain('hushtone_media_events_lost 5');
+    expect(text).toContain('hushtone_store_texts_withheld 6');
+    expect(text).toContain('hushtone_store_writes_waiting 7');
     expect(text).toContain(
       'hushtone_gateway_request_duration_seconds_sum{gateway="sandbox",verb="purchase",outcome="approved"} 0.12',
     );
