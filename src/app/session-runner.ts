@@ -220,7 +220,8 @@ export class SessionRunner {
     const { field } = after;
     const was = before.kind === 'collecting' ? before.field.kind : null;
     if (field.kind === 'idle' || (was === field.kind && field.kind === 'collecting')) return;
-    await this.#deps.journal.append('field', { field: field.field, state: field.kind }, this.paymentId);
+    const found = field.kind === 'confirming' ? { stage: field.stage, ...field.found } : {};
+    await this.#deps.journal.append('field', { field: field.field, state: field.kind, ...found }, this.paymentId);
   }
 
   async #save(result: CallResult['result'] | null): Promise<void> {

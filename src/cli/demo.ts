@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readConfig } from '../config/read.ts';
+import { systemClock } from '../lib/clock.ts';
+import { formatAmount } from '../money/amount.ts';
+import { type CallReport, runCall, STORIES } from './demo/calls.ts';
+import { type DemoServer, findServer, startServer } from './demo/server.ts';
+import { paint, TimeLine } from './demo/time-line.ts';
+
+const USAGE = `usage: hushtone demo [--config FILE] [--own]
+
+Places three real SIP calls over loopback, at the same time, with test cards: one is approved, one is declined and then
+approved with another card, one hangs up in the middle of the card number. Prints what the callers do, what the server
+records and what the gateway answers, and checks how each call ended. Takes about two minutes.
+
+It calls the server that runs by the same configuration, where that is ready and pays at the sandbox gateway; otherwise
+it starts one on free ports and ends it again. Each call is recorded as the caller heard it (left) and keyed it (right).
+
+  --config FILE   of the server that runs; without it hushtone.yaml of this folder, or the defaults
+  --own           start a server even where one runs
+
+Exit status: 0 all three calls ended as they should, 1 one did not, 2 wrong arguments, 130 ended by Ctrl-C.
+
+examples:
+  npx hushtone demo
+  npx hushtone demo --own
+  NO_COLOR=1 npx hushtone demo > demo.txt
+`;
+
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+/** Of each call, in minor units: none that makes the sandbox behave in a special way. */
+const AMOUNT_MINOR = 4_210;
+/** Between the beginnings of two calls, so that their time lines can be told apart. */
+const STAGGER_MS = 1_500;
+const TAG_LETTERS = 'abcdefghjkmnpqrstuvwxyz';
+const TAG_LENGTH = 8;
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+export async function demoCommand(argv: readonly string[]): Promise<number> {
+  let values: { config?: string; own: boolean; help: boolean };
+  try {
+    values = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string' },
+        own: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`hushtone demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_USAGE;
+  }
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return EXIT_OK;
+  }
+  const config = readConfig({ file: values.config ?? null, environment: process.env, directory: process.cwd() });
+  const interrupted = onInterrupt();
+  const running = values.own ? null : await findServer(config, print);
+  if (running === null) print('Starting a server for the demo …');
+  const server = running ?? (await startServer(systemClock));
+  const reports = await Promise.race([callAll(server, join(config.varDir, 'demo')), interrupted]);
+  const isGood = reports?.every(({ faults }) => faults.length === 0) ?? false;
+  const log = await server.stop(reports !== null && !isGood);
+  if (reports === null) return EXIT_INTERRUPTED;
+  if (log !== null) print(`The server's log is kept: ${log}`);
+  return isGood ? EXIT_OK : EXIT_FAILED;
+}
+
+/** Null once somebody pressed Ctrl-C. */
+function onInterrupt(): Promise<null> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(null));
+  });
+}
+
+async function callAll(server: DemoServer, folder: string): Promise<readonly CallReport[]> {
+  const { wsUrl, api, flow } = server;
+  const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
+  const startedAt = systemClock.now();
+  const timeLine = new TimeLine({ startedAt, calls: STORIES.map(({ name }) => name), colours }, systemClock, print);
+  print(`The server ${server.is}: SIP over WebSocket at ${wsUrl}, its records at ${api.url}/v1/conversations`);
+  print(`Three calls, each for ${formatAmount(AMOUNT_MINOR, flow.currency)} ${flow.currency}; test cards only.`);
+  print('');
+  const tag = randomTag();
+  const reports = await Promise.all(
+    STORIES.map(async (story, i) => {
+      await new Promise<void>((resolve) => systemClock.startTimer(i * STAGGER_MS, resolve));
+      const customer = `demo-${tag}-${story.name}`;
+      const order = { story, flow, api, wsUrl, amountMinor: AMOUNT_MINOR, customer, folder };
+      return runCall({ ...order, clock: systemClock, timeLine });
+    }),
+  );
+  timeLine.close();
+  const seconds = ((systemClock.now() - startedAt) / 1000).toFixed(0);
+  print('');
+  for (const report of reports) for (const line of summaryOf(report, colours)) print(line);
+  print('');
+  const good = reports.filter(({ faults }) => faults.length === 0).length;
+  print(`${good} of ${reports.length} calls ended as they should, in ${seconds} s.`);
+  return reports;
+}
+
+/** Letters, so that no digit of it could be taken for a card's. */
+function randomTag(): string {
+  return [...randomBytes(TAG_LENGTH)].map((byte) => TAG_LETTERS[byte % TAG_LETTERS.length]).join('');
+}
+
+function summaryOf({ story, found, faults, recording }: CallReport, colours: boolean): readonly string[] {
+  const mark = faults.length === 0 ? paint('ok   ', 32, colours) : paint('FAULT', 31, colours);
+  const card = found.last4 === null ? '' : `, ${found.brand} •••• ${found.last4}`;
+  const tries = found.attempts.length === 0 ? 'the gateway was never asked' : `gateway: ${found.attempts.join(', ')}`;
+  const heard = recording === null ? [] : [`       ${relative(process.cwd(), recording)}  (left: heard, right: keyed)`];
+  return [
+    `${mark}  ${story.name.padEnd(9)}  ${found.result ?? 'no result'}${card}; ${tries}`,
+    ...faults.map((fault) => `       ${fault}`),
+    ...heard,
+  ];
+}
