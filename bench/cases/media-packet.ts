@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BenchCase } from '../case.ts';
+import { buildNativeBench, buildTool, scratch } from '../native-build.ts';
+
+const LEGS = [400, 1000];
+const SECONDS = 5;
+const PORT_FIRST = 45_000;
+const PEER_PORT_FIRST = 30_000;
+const SETTLE_MS = 600;
+
+interface Load {
+  readonly ratio: number;
+  readonly gapP999Ms: number;
+  readonly lagMs: number;
+}
+
+/** Starts a program pinned to a core (where taskset is); settles with what it printed. */
+function pinned(core: number, program: string, ...args: string[]): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const child = spawn('taskset', ['-c', String(core), program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    text += bytes.toString();
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    text += bytes.toString();
+  });
+  child.on('error', reject);
+  child.on('exit', (code) =>
+    code === 0 ? resolve(text) : reject(new Error(`${program} ended with ${code}: ${text}`)),
+  );
+  return promise;
+}
+
+function field(text: string, pattern: RegExp): number {
+  const found = pattern.exec(text)?.[1];
+  if (found === undefined) throw new Error(`cannot read ${pattern.source} in: ${text}`);
+  return Number(found);
+}
+
+function readLoad(text: string): Load {
+  return {
+    ratio: field(text, /ratio ([\d.]+)/),
+    gapP999Ms: field(text, /p99\.9 (\d+)/) / 1000,
+    lagMs: field(text, /gen_lag_ms ([\d.]+)/),
+  };
+}
+
+/** The engine beside ../shared/tools/rtp/relay.c, which decodes nothing; the generator on the other core. */
+export const bench: BenchCase = {
+  name: 'media-packet',
+  question: 'what does one RTP packet cost: jitter buffer, in-band detection, mixing and encoding of two-leg calls?',
+  target: 'at most 0.60 of the bare relay at 1,000 legs and 0.45 at 400; a run with lag over 1 ms does not count',
+  async run(report) {
+    const programs = buildNativeBench();
+    const relay = buildTool('rtp/relay.c');
+    const rtpgen = buildTool('rtp/rtpgen.c');
+    const folder = scratch();
+    const noise = join(folder, 'noise.ul');
+    writeFileSync(
+      noise,
+      Uint8Array.from({ length: 80_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 24) & 0xff),
+    );
+
+    for (const legs of LEGS) {
+      const relayLegs = join(folder, 'relay-legs.txt');
+      const lines = Array.from({ length: legs }, (_, i) => `${PEER_PORT_FIRST + i} 127.0.0.1 ${PORT_FIRST + i}`);
+      writeFileSync(relayLegs, `${lines.join('\n')}\n`);
+      const floor = pinned(1, relay, String(legs), String(PORT_FIRST), String(PEER_PORT_FIRST), String(SECONDS + 2));
+      await sleep(SETTLE_MS);
+      const floorLoad = readLoad(await pinned(0, rtpgen, relayLegs, String(SECONDS), noise));
+      const floorUs = field(await floor, /us_per_packet ([\d.]+)/);
+
+      const ourLegs = join(folder, 'our-legs.txt');
+      const ports = [String(PORT_FIRST), String(PEER_PORT_FIRST)];
+      const ours = pinned(1, join(programs, 'media_bench'), String(legs), ...ports, String(SECONDS + 2), ourLegs);
+      await sleep(SETTLE_MS);
+      const ourLoad = readLoad(await pinned(0, rtpgen, ourLegs, String(SECONDS), noise));
+      const text = await ours;
+      const usPerPacket = field(text, /"usPerPacket":([\d.]+)/);
+
+      const at = (metric: string) => `${metric}, ${legs} legs`;
+      report({ metric: at('cpu per packet'), value: usPerPacket, unit: 'us', peer: 'relay.c', peerValue: floorUs });
+      report({ metric: at('ratio to the bare relay'), value: usPerPacket / floorUs, unit: 'x' });
+      report({ metric: at('memory per call'), value: field(text, /"kbPerCall":([\d.]+)/), unit: 'kB' });
+      report({ metric: at('packets lost by us'), value: field(text, /"lost":(\d+)/), unit: 'packets' });
+      const gap = { value: ourLoad.gapP999Ms, unit: 'ms', peer: 'relay.c', peerValue: floorLoad.gapP999Ms };
+      report({ metric: at('gap between packets, p99.9'), ...gap });
+      const lag = { value: ourLoad.lagMs, unit: 'ms', peer: 'relay.c', peerValue: floorLoad.lagMs };
+      report({ metric: at('lag of the generator'), ...lag });
+    }
+  },
+};
