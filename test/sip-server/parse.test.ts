@@ -54,6 +54,7 @@ describe('the strict check', () => {
     ['an open quote', replaced('To', 'To: "Mr. J. User <sip:j@example.com>'), 400],
     ['a Content-Length beyond the datagram', `${INVITE.join('\r\n')}\r\nContent-Length: 9\r\n\r\nv=0`, 400],
     ['a negative Content-Length', `${INVITE.join('\r\n')}\r\nContent-Length: -9\r\n\r\n`, 400],
+    ['credentials without a scheme', message([...INVITE, 'Authorization: a=<']), 400],
     ['a NUL in a header', message([...INVITE, 'Subject: a\u0000b']), 400],
     ['a Max-Forwards of 300', replaced('Max', 'Max-Forwards: 300'), 400],
     ['a bar in the Call-ID, which would split a meta line', replaced('Call-ID', 'Call-ID: a|b'), 400],
@@ -81,8 +82,11 @@ describe('the strict check', () => {
     const started = performance.now();
     for (const value of [`<${' '.repeat(8_000)}`, 'a '.repeat(4_000), `"${'\\'.repeat(7_999)}`, 'sip:'.repeat(2_000)]) {
       parse(replaced('To', `To: ${value}`));
+      parse(replaced('Via', `Via: SIP/2.0/UDP ${value}`));
+      parse(replaced('Contact', `Contact: ${value}`));
     }
-    expect(performance.now() - started).toBeLessThan(500);
+    parse(replaced('Max', `X: ${' '.repeat(30_000)}\r\n folded`));
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 
@@ -91,6 +95,8 @@ function drachtioThrows(result: SipMessage): string | undefined {
   try {
     const read = new DrachtioMessage(`${result.head}\r\n\r\n${result.body}`);
     for (const name of [
+      'www-authenticate',
+      'proxy-authenticate',
       'from',
       'to',
       'via',
@@ -123,6 +129,8 @@ const FRAGMENTS = [
   '\\',
   ',',
   'WWW-Authenticate: Digest realm="x", nonce=',
+  'Proxy-Authenticate: a=<',
+  'Proxy-Authenticate: Digest realm="x", nonce="y"',
   'Contact: *',
   'Refer-To: sip:a@b?Replaces=1',
   'Record-Route: <sip:p;lr>, ',
@@ -149,7 +157,7 @@ describe('whatever comes from the network', () => {
         if (result.kind === 'fault') expect(result.reason).not.toBe('');
         else expect(drachtioThrows(result)).toBeUndefined();
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -162,7 +170,7 @@ describe('whatever comes from the network', () => {
         const via = parseVia(text);
         if (via !== undefined) markVia(via, '127.0.0.1', 5060);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

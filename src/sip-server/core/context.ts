@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -117,8 +117,9 @@ export class Context {
 }
 
 export const newTransactionId = (): string => randomUUID();
-export const newTag = (): string => randomBytes(8).toString('hex');
-export const newBranch = (): string => `z9hG4bK${randomBytes(10).toString('hex')}`;
+/** RFC 3261 §19.3: at least 32 random bits; UUIDs come from a pool, single random bytes cost a system call. */
+export const newTag = (): string => randomUUID().replaceAll('-', '').slice(0, 20);
+export const newBranch = (): string => `z9hG4bK${randomUUID().replaceAll('-', '')}`;
 
 export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1' || address === 'localhost';

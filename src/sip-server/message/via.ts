@@ -16,13 +16,21 @@ export interface Via {
 
 const SENT_PROTOCOL = /^SIP[ \t]*\/[ \t]*(\d+\.\d+)[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+/i;
 
+/** Blanks around the colon are allowed in sent-by; taken out without a regular expression that could crawl. */
+function unspaced(sentBy: string): string {
+  return sentBy
+    .split(':')
+    .map((part) => part.trim())
+    .join(':');
+}
+
 /** `anyVersion` is for answering 505 to a message of another version. */
 export function parseVia(text: string, anyVersion = false): Via | undefined {
   const head = SENT_PROTOCOL.exec(text);
   if (head === null || (head[1] !== '2.0' && !anyVersion)) return undefined;
   const rest = text.slice(head[0].length);
   const semicolon = rest.indexOf(';');
-  const sentBy = (semicolon < 0 ? rest : rest.slice(0, semicolon)).replace(/[ \t]*:[ \t]*/g, ':').trim();
+  const sentBy = unspaced(semicolon < 0 ? rest : rest.slice(0, semicolon));
   const params = semicolon < 0 ? '' : rest.slice(semicolon).trim();
   const hostport = parseHostport(sentBy);
   if (hostport === undefined || !paramsAreSound(params)) return undefined;

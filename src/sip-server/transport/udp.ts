@@ -6,7 +6,12 @@ const UDP_BUFFER_BYTES = 4_194_304;
 
 /** SIP over UDP (RFC 3261 §18): a datagram is a message; a keep-alive of CRLFs is not. */
 export async function openUdp(endpoint: Endpoint, events: TransportEvents): Promise<Transport> {
-  const socket = createSocket({ type: isIPv6(endpoint.address) ? 'udp6' : 'udp4' });
+  const family = isIPv6(endpoint.address) ? 6 : 4;
+  // Peers are addresses by now; Node's own look-up would cost every packet a turn.
+  const socket = createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    lookup: (address, _options, found) => found(null, address, family),
+  });
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.bind({ address: endpoint.address, port: endpoint.port, exclusive: true }, () => {
