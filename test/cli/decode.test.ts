@@ -3,11 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { CaptureDecoder } from '../../src/cli/decode/decode-capture.ts';
 import { decodeWav } from '../../src/cli/decode/decode-wav.ts';
 import { digitText, type KeyPress } from '../../src/cli/decode/key-press.ts';
 import { ProgressBar } from '../../src/cli/decode/progress.ts';
+import { decodeCommand } from '../../src/cli/decode.ts';
 import { writeWav } from '../../src/lib/wav.ts';
 import {
   audioPackets,
@@ -29,11 +30,18 @@ import { VirtualClock } from '../harness/clock.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const DATA = join(ROOT, 'test/data');
 
-function hushtone(...argv: string[]): { stdout: string; stderr: string; status: number | null } {
-  return spawnSync(process.execPath, [join(ROOT, 'src/cli/hushtone.js'), 'decode', ...argv], {
-    encoding: 'utf8',
-    cwd: ROOT,
-  });
+/** Runs the command in this process and takes what it writes. */
+async function hushtone(...argv: string[]): Promise<{ stdout: string; stderr: string; status: number }> {
+  const [stdout, stderr]: string[][] = [[], []];
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => (stdout?.push(String(text)) ?? 0) > 0);
+  const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => (stderr?.push(String(text)) ?? 0) > 0);
+  try {
+    const status = await decodeCommand(argv);
+    return { stdout: stdout?.join('') ?? '', stderr: stderr?.join('') ?? '', status };
+  } finally {
+    out.mockRestore();
+    err.mockRestore();
+  }
 }
 
 function presses(packets: readonly Captured[]): { stream: string; presses: readonly KeyPress[] }[] {
@@ -66,8 +74,8 @@ describe('the files of test/data', () => {
 });
 
 describe('hushtone decode', () => {
-  it.each([...testFiles()])('finds every key of %s', (name, { digits }) => {
-    const { stdout, stderr, status } = hushtone('--json', '--reveal', join(DATA, name));
+  it.each([...testFiles()])('finds every key of %s', async (name, { digits }) => {
+    const { stdout, stderr, status } = await hushtone('--json', '--reveal', join(DATA, name));
     const lines = stdout
       .trim()
       .split('\n')
@@ -76,8 +84,8 @@ describe('hushtone decode', () => {
     expect([stderr, status]).toEqual(['', 0]);
   });
 
-  it('prints the fields of the contract, one object a line', () => {
-    const { stdout } = hushtone('--json', '--reveal', join(DATA, 'events-alone.pcapng'));
+  it('prints the fields of the contract, one object a line', async () => {
+    const { stdout } = await hushtone('--json', '--reveal', join(DATA, 'events-alone.pcapng'));
     expect(JSON.parse(stdout.split('\n')[0] ?? '')).toEqual({
       file: join(DATA, 'events-alone.pcapng'),
       stream: STREAM,
@@ -89,9 +97,21 @@ describe('hushtone decode', () => {
     });
   });
 
-  it('hides every digit unless it is told to reveal them', () => {
+  it('runs as a command of its own', () => {
+    const argv = [join(ROOT, 'src/cli/hushtone.js'), 'decode', '--reveal', join(DATA, 'tones.wav')];
+    const { stdout, status } = spawnSync(process.execPath, argv, { encoding: 'utf8', cwd: ROOT });
+    expect(
+      stdout
+        .split('\n')
+        .map((line) => line[0] ?? '')
+        .join(''),
+    ).toBe('5105#');
+    expect(status).toBe(0);
+  }, 60_000);
+
+  it('hides every digit unless it is told to reveal them', async () => {
     const file = join(DATA, 'events-with-sip.pcap');
-    for (const { stdout } of [hushtone(file), hushtone('--json', file)]) {
+    for (const { stdout } of [await hushtone(file), await hushtone('--json', file)]) {
       expect(stdout.match(/•/g)).toHaveLength(17);
       expect(stdout).not.toMatch(/"digit":"[0-9*#A-D]"|^[0-9*#A-D] /m);
     }
@@ -109,9 +129,9 @@ describe('hushtone decode', () => {
       );
     });
 
-    it('names each with its reason, decodes the others, and ends with status 2', () => {
+    it('names each with its reason, decodes the others, and ends with status 2', async () => {
       const files = ['absent.wav', 'empty.pcap', 'letter.pcap'].map((name) => join(folder, name));
-      const { stdout, stderr, status } = hushtone('--json', '--reveal', ...files, join(DATA, 'tones.wav'));
+      const { stdout, stderr, status } = await hushtone('--json', '--reveal', ...files, join(DATA, 'tones.wav'));
       expect(stderr.trim().split('\n')).toEqual([
         `${files[0]}: does not exist`,
         `${files[1]}: is empty`,
@@ -121,17 +141,17 @@ describe('hushtone decode', () => {
       expect(status).toBe(2);
     });
 
-    it('prints the keys before the place where a capture is damaged', () => {
-      const { stdout, stderr, status } = hushtone('--json', '--reveal', join(folder, 'damaged.pcap'));
+    it('prints the keys before the place where a capture is damaged', async () => {
+      const { stdout, stderr, status } = await hushtone('--json', '--reveal', join(folder, 'damaged.pcap'));
       expect(JSON.parse(stdout)).toMatchObject({ digit: '7' });
       expect(stderr).toMatch(/damaged\.pcap: is damaged: a packet claims \d+ bytes\n$/);
       expect(status).toBe(2);
     });
 
-    it('asks for a file, and refuses an option it does not know', () => {
-      expect(hushtone()).toMatchObject({ status: 2, stdout: '' });
-      expect(hushtone('--revael', join(DATA, 'tones.wav')).stderr).toContain("'--revael'");
-      expect(hushtone('--help')).toMatchObject({ status: 0, stderr: '' });
+    it('asks for a file, and refuses an option it does not know', async () => {
+      expect(await hushtone()).toMatchObject({ status: 2, stdout: '' });
+      expect((await hushtone('--revael', join(DATA, 'tones.wav'))).stderr).toContain("'--revael'");
+      expect(await hushtone('--help')).toMatchObject({ status: 0, stderr: '' });
     });
   });
 });
@@ -174,6 +194,17 @@ describe('keys of one stream', () => {
     expect(keysOf(presses(shuffled))).toBe('4i 5i 1i 9i');
     const quiet = new Set([3, 8, 16, 17]);
     expect(keysOf(presses(tones.filter((_, index) => !quiet.has(index))))).toBe('4i 5i 1i 9i');
+  });
+
+  it('puts presses where they were, whatever was lost before them', () => {
+    const tones = audioPackets(keyedAudio('1234'), 'PCMU');
+    const whole = presses(tones)[0]?.presses.map((press) => press.onsetMs);
+    // All of the second key and its pause is lost.
+    const holed = presses(tones.filter((_, index) => index < 18 || index >= 26))[0]?.presses.map(
+      (press) => press.onsetMs,
+    );
+    expect(holed).toEqual([whole?.[0], whole?.[2], whole?.[3]]);
+    expect(Math.abs((whole?.[3] ?? 0) - 680)).toBeLessThanOrEqual(10);
   });
 
   it('takes a payload type for events when SDP says so, and not when it says otherwise', () => {

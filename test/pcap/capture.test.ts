@@ -142,6 +142,19 @@ describe('IP fragments', () => {
     expect(packetsOf(frames)).toEqual(EXPECTED);
   });
 
+  it('give nothing where an overlap is as long as a hole', () => {
+    const frames = [1, 2, 3].flatMap((id) => {
+      const body = Buffer.alloc(48, telephoneEvent(1, false, 160));
+      const whole = udp(CALLER, rtp({ payloadType: 101, sequenceNumber: id, timestamp: 1600, ssrc: 7 }, body));
+      return [
+        ipv4(CALLER, 17, whole.subarray(0, 16), { id, offset: 0, more: true }),
+        ipv4(CALLER, 17, whole.subarray(8, 24), { id, offset: 8, more: true }),
+        ipv4(CALLER, 17, whole.subarray(32), { id, offset: 32, more: false }),
+      ];
+    });
+    expect(packetsOf(frames.map((bytes) => asFrame(101, bytes)))).toEqual([]);
+  });
+
   it('give nothing where one is lost, overlaps, or comes half a minute later', () => {
     const [first, second, last] = fragments(1) as [Uint8Array, Uint8Array, Uint8Array];
     const overlapping = ipv4(CALLER, 17, datagram(1).subarray(0, 16), { id: 1, offset: 0, more: true });
