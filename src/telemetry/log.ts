@@ -1,27 +1,8 @@
 import pino from 'pino';
+import { withoutPan } from '../card/pan-guard.ts';
 import type { Log, LogFields } from '../lib/log.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-
-/**
- * The last net under `Sensitive` and blind machines: a run of 12 to 19 digits, grouped or not, that passes Luhn becomes
- * `[digits]`. A time stamp or an id that looks so is lost with it; better than the other way.
- */
-const LONG_DIGITS = /\d(?:[ -]?\d){11,18}/g;
-
-export function scrub(text: string): string {
-  return text.replace(LONG_DIGITS, (run) => (passesLuhn(run.replace(/\D/g, '')) ? '[digits]' : run));
-}
-
-function passesLuhn(digits: string): boolean {
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++) {
-    const digit = Number(digits[digits.length - 1 - i]);
-    const doubled = digit * 2;
-    sum += i % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled;
-  }
-  return sum % 10 === 0;
-}
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -30,10 +11,10 @@ export interface LogOptions {
   readonly stream: { write(text: string): unknown; readonly isTTY?: boolean };
 }
 
-/** JSON lines, or words in colours on a terminal. */
+/** JSON lines, or words in colours on a terminal; what looks like a card number becomes `[digits]` in either. */
 export function createLog(options: LogOptions): Log {
   const isTerminal = options.stream.isTTY === true;
-  const write = (line: string) => options.stream.write(scrub(isTerminal ? pretty(line) : line));
+  const write = (line: string) => options.stream.write(withoutPan(isTerminal ? pretty(line) : line, '[digits]'));
   const logger = pino(
     { level: options.level, base: { process: options.process }, timestamp: pino.stdTimeFunctions.isoTime },
     { write },
