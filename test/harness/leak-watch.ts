@@ -74,8 +74,10 @@ function* leaksIn(text: string, bytes: Buffer, card: Card): Generator<string> {
   if (dates.some((date) => near(NEAR_EXPIRY, date).test(text))) yield 'the expiry beside its name';
 }
 
+/** Runs of zeros and the like stand in any text, so a run counts only where it is of three different digits or more. */
 function runsOf(pan: string): string[] {
-  return Array.from({ length: pan.length - RUN_DIGITS + 1 }, (_, at) => pan.slice(at, at + RUN_DIGITS));
+  const runs = Array.from({ length: pan.length - RUN_DIGITS + 1 }, (_, at) => pan.slice(at, at + RUN_DIGITS));
+  return [pan, ...runs.filter((run) => new Set(run).size >= 3)];
 }
 
 function near(name: string, value: string): RegExp {

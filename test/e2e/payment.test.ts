@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentNow, paymentOf } from '../harness/payer.ts';
+import { TestServer } from '../harness/server.ts';
+
+/*
+ * Whole calls against a whole server: a sip.js caller over WebSocket, RTP of rtp.js, the sandbox gateway.
+ */
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await TestServer.start();
+});
+
+afterAll(async () => {
+  expect(await server.stop()).toBe(0);
+});
+
+describe.concurrent('a caller who pays', () => {
+  it('is charged once, hears the result, and gets it in the BYE, keying by events', async () => {
+    const phone = await call(server, { amountMinor: 4210, reference: 'EVENTS-1' });
+    await keyCard(server, phone, CARDS.visa, 'event', 'patient');
+    await goodbye(phone);
+    const payment = await paymentOf(server, 'EVENTS-1');
+    expect(payment).toMatchObject({ result: 'approved', brand: 'visa', last4: '1881', amountMinor: 4210, declines: 0 });
+    expect(await charges(server, 'EVENTS-1')).toMatchObject([{ amount_minor: 4210, last4: '1881' }]);
+    expect(phone.byeHeaders()).toMatchObject({
+      'x-hushtone-result': 'approved',
+      'x-hushtone-last4': '1881',
+      'x-hushtone-amount': '4210',
+    });
+  });
+
+  it('is charged when keying in-band tones', async () => {
+    const phone = await call(server, { amountMinor: 1999, reference: 'INBAND-1' });
+    await keyCard(server, phone, CARDS.amex, 'inband');
+    await goodbye(phone);
+    expect(await paymentOf(server, 'INBAND-1')).toMatchObject({ result: 'approved', brand: 'amex', last4: '8431' });
+  });
+
+  it('is asked again after a wrong number', async () => {
+    const phone = await call(server, { amountMinor: 500, reference: 'WRONG-1' });
+    await answerPrompt(phone, '4012888888881882');
+    await keyCard(server, phone, CARDS.visa);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'WRONG-1')).toMatchObject({ result: 'approved', last4: '1881' });
+  });
+
+  it('may clear the number with star and key it again', async () => {
+    const phone = await call(server, { amountMinor: 500, reference: 'STAR-1' });
+    await answerPrompt(phone, '40128*');
+    await phone.media.key(CARDS.visa.pan, 'event');
+    await answerPrompt(phone, CARDS.visa.expiry);
+    await answerPrompt(phone, CARDS.visa.cvc);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'STAR-1')).toMatchObject({ result: 'approved', last4: '1881' });
+  });
+
+  it('is declined, keys another card and is approved', async () => {
+    const phone = await call(server, { amountMinor: 7500, reference: 'DECLINE-1' });
+    await keyCard(server, phone, CARDS.declined);
+    await keyCard(server, phone, CARDS.mastercard);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'DECLINE-1')).toMatchObject({ result: 'approved', declines: 1, last4: '5100' });
+    expect((await charges(server, 'DECLINE-1')).map(({ status }) => status)).toEqual([
+      'declined',
+      expect.stringMatching(/authorized|captured/),
+    ]);
+  });
+
+  it('ends as declined at the maximum number of declines', async () => {
+    const phone = await call(server, { amountMinor: 7500, reference: 'DECLINE-3' });
+    for (let time = 0; time < 3; time++) await keyCard(server, phone, CARDS.declined);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'DECLINE-3')).toMatchObject({ result: 'declined', declines: 3 });
+  });
+
+  it('is charged once when the answer of the gateway is lost after the commit', async () => {
+    const phone = await call(server, { amountMinor: 9011, reference: 'LOST-1' });
+    await keyCard(server, phone, CARDS.visa);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'LOST-1')).toMatchObject({ result: 'approved', amountMinor: 9011 });
+    expect(await charges(server, 'LOST-1')).toHaveLength(1);
+  });
+
+  it('is charged once when the gateway answers 500 after the commit', async () => {
+    const phone = await call(server, { amountMinor: 9012, reference: 'BROKEN-1' });
+    await keyCard(server, phone, CARDS.visa);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'BROKEN-1')).toMatchObject({ result: 'approved' });
+    expect(await charges(server, 'BROKEN-1')).toHaveLength(1);
+  });
+});
+
+describe.concurrent('a caller who hangs up', () => {
+  it.each([
+    ['in the first prompt', 0, ''],
+    ['in the middle of the number', 1, '40128888'],
+    ['after the number', 1, CARDS.visa.pan],
+    ['after the expiry', 2, CARDS.visa.expiry],
+  ] as const)('leaves an abandoned payment and no charge: %s', async (when, prompts, keys) => {
+    const reference = `HANGUP-${when.replaceAll(' ', '-')}`;
+    const phone = await call(server, { amountMinor: 1200, reference });
+    server.expectNoLeakOf(CARDS.visa);
+    if (prompts === 0) await phone.media.promptBegins();
+    if (prompts === 2) await answerPrompt(phone, CARDS.visa.pan);
+    if (prompts >= 1) await answerPrompt(phone, keys);
+    await phone.hangUp();
+    expect(await paymentOf(server, reference)).toMatchObject({ result: 'abandoned' });
+    expect(await charges(server, reference)).toEqual([]);
+  });
+
+  it('while the gateway is asked still has the payment completed and on record', async () => {
+    const phone = await call(server, { amountMinor: 1200, reference: 'HANGUP-ASKING' });
+    await keyCard(server, phone, CARDS.visa);
+    await server.until('the gateway is asked', async () => {
+      const payment = await paymentNow(server, 'HANGUP-ASKING');
+      return (payment?.attempts.length ?? 0) > 0;
+    });
+    await phone.hangUp();
+    expect(await paymentOf(server, 'HANGUP-ASKING')).toMatchObject({ result: 'approved' });
+    expect(await charges(server, 'HANGUP-ASKING')).toHaveLength(1);
+  });
+});
+
+describe('many callers', () => {
+  it('lets twenty pay at once, each its own amount', async () => {
+    const orders = Array.from({ length: 20 }, (_, at) => ({ amountMinor: 1000 + at, reference: `TWENTY-${at}` }));
+    await Promise.all(
+      orders.map(async (order, at) => {
+        const phone = await call(server, order);
+        await keyCard(server, phone, at % 2 === 0 ? CARDS.visa : CARDS.amex, at % 3 === 0 ? 'inband' : 'event');
+        await goodbye(phone);
+      }),
+    );
+    for (const { amountMinor, reference } of orders) {
+      expect(await paymentOf(server, reference)).toMatchObject({ result: 'approved', amountMinor });
+      expect(await charges(server, reference)).toMatchObject([{ amount_minor: amountMinor }]);
+    }
+  });
+});

@@ -1,0 +1,138 @@
+import type { KeyStyle } from '../../src/caller/rtp-phone.ts';
+import { type PhoneCall, placeCall } from '../../src/caller/sip-phone.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { Card } from './leak-watch.ts';
+import type { TestServer } from './server.ts';
+
+/*
+ * A caller of the tests: waits for prompts by hearing, keys, and looks the result up in the API.
+ */
+
+/** A pause this long is the end of a prompt. */
+export const QUIET_MS = 450;
+const PROMPT_MS_MAX = 15_000;
+const HURRIED_MS = 200;
+/** Shorter than the limit after which a complete number ends. */
+const QUIET_AFTER_KEYS_MS = 100;
+const END_MS_MAX = 30_000;
+
+export interface PaymentSeen {
+  readonly paymentId: string;
+  readonly callId: string;
+  readonly state: string;
+  readonly result: string | null;
+  readonly amountMinor: number | null;
+  readonly currency: string;
+  readonly reference: string | null;
+  readonly brand: string | null;
+  readonly last4: string | null;
+  readonly declines: number;
+  readonly attention: string | null;
+  readonly endedAt: string | null;
+  readonly attempts: readonly { readonly verb: string; readonly state: string; readonly idempotencyKey: string }[];
+  readonly events: readonly { readonly kind: string; readonly detail: Readonly<Record<string, unknown>> }[];
+}
+
+export interface Order {
+  readonly amountMinor?: number;
+  readonly reference: string;
+  readonly flow?: string;
+}
+
+/** Published test cards; the leak watch is told of each before it is keyed. */
+export const CARDS = {
+  visa: { pan: '4012888888881881', expiry: '1128', cvc: '737' },
+  amex: { pan: '371449635398431', expiry: '1129', cvc: '7373' },
+  mastercard: { pan: '5105105105105100', expiry: '0930', cvc: '642' },
+  declined: { pan: '4000000000000002', expiry: '1128', cvc: '737' },
+} as const satisfies Record<string, Card>;
+
+/** A sip.js call over WebSocket that has been answered. Throws where it is refused. */
+export async function call(server: TestServer, order: Order): Promise<PhoneCall> {
+  const parameters = [
+    `reference=${order.reference}`,
+    ...(order.amountMinor === undefined ? [] : [`amount=${order.amountMinor}`]),
+    ...(order.flow === undefined ? [] : [`flow=${order.flow}`]),
+  ];
+  const target = { server: `ws://127.0.0.1:${server.ports.ws}`, uri: `sip:pay@127.0.0.1;${parameters.join(';')}` };
+  const phone = await placeCall(target, systemClock);
+  const status = await phone.answered;
+  if (status !== 200) throw new Error(`the call was refused with ${status}`);
+  return phone;
+}
+
+/** Waits for the prompt's end, or only for its beginning where the caller is in a hurry and barges in; then keys. */
+export async function answerPrompt(
+  phone: PhoneCall,
+  keys: string,
+  style: KeyStyle = 'event',
+  manner: 'hurried' | 'patient' = 'hurried',
+): Promise<void> {
+  const { media } = phone;
+  const heard = await (manner === 'hurried'
+    ? media.promptBegins(PROMPT_MS_MAX)
+    : media.promptEnds(QUIET_MS, PROMPT_MS_MAX));
+  if (!heard) throw new Error('no prompt was heard');
+  if (manner === 'hurried') await media.wait(HURRIED_MS);
+  await media.key(keys, style);
+  // The prompt that was barged into has stopped; what is heard from here on is the next one.
+  await media.wait(QUIET_AFTER_KEYS_MS);
+}
+
+/** Number, expiry and code, each after its prompt. */
+export async function keyCard(
+  server: TestServer,
+  phone: PhoneCall,
+  card: Card,
+  style: KeyStyle = 'event',
+  manner: 'hurried' | 'patient' = 'hurried',
+): Promise<void> {
+  server.expectNoLeakOf(card);
+  for (const field of [card.pan, card.expiry, card.cvc]) await answerPrompt(phone, field, style, manner);
+}
+
+/** Until the server says BYE. */
+export async function goodbye(phone: PhoneCall): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the call did not end within ${END_MS_MAX} ms`)), END_MS_MAX);
+  });
+  await Promise.race([phone.ended, late]).finally(() => clearTimeout(timer));
+}
+
+/** The payment of the call with this reference, once it has ended. */
+export async function paymentOf(server: TestServer, reference: string, limitMs = 10_000): Promise<PaymentSeen> {
+  let found: PaymentSeen | null = null;
+  await server.until(
+    `the payment of ${reference} has ended`,
+    async () => {
+      found = await paymentNow(server, reference);
+      return found !== null && found.endedAt !== null;
+    },
+    limitMs,
+  );
+  if (found === null) throw new Error(`no payment of ${reference}`);
+  return found;
+}
+
+/** As it stands; null before it has begun. */
+export async function paymentNow(server: TestServer, reference: string): Promise<PaymentSeen | null> {
+  const page = await server.json<{ conversations: readonly { payments: readonly { paymentId: string }[] }[] }>(
+    `/v1/conversations?reference=${reference}`,
+  );
+  const paymentId = page.conversations[0]?.payments[0]?.paymentId;
+  return paymentId === undefined ? null : await server.json<PaymentSeen>(`/v1/payments/${paymentId}`);
+}
+
+export interface Charged {
+  readonly status: string;
+  readonly amount_minor: number;
+  readonly last4: string;
+  readonly idempotency_key: string;
+}
+
+/** What the sandbox gateway holds: the other side of the record. */
+export async function charges(server: TestServer, reference: string): Promise<readonly Charged[]> {
+  const answer = await fetch(`http://127.0.0.1:${server.ports.sandbox}/v1/transactions?reference=${reference}`);
+  return ((await answer.json()) as { transactions: readonly Charged[] }).transactions;
+}
