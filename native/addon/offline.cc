@@ -81,11 +81,11 @@ class OfflineDecoder final : public Napi::ObjectWrap<OfflineDecoder> {
 }  // namespace
 
 void DefineOffline(Napi::Env env, Napi::Object exports) {
-  exports.Set("OfflineDecoder", Napi::ObjectWrap<OfflineDecoder>::DefineClass(
-                                    env, "OfflineDecoder",
-                                    {Napi::ObjectWrap<OfflineDecoder>::InstanceMethod<&OfflineDecoder::Feed>("feed"),
-                                     Napi::ObjectWrap<OfflineDecoder>::InstanceMethod<&OfflineDecoder::Finish>("finish"),
-                                     Napi::ObjectWrap<OfflineDecoder>::InstanceMethod<&OfflineDecoder::Event>("event")}));
+  using Box = Napi::ObjectWrap<OfflineDecoder>;
+  exports.Set("OfflineDecoder", Box::DefineClass(env, "OfflineDecoder",
+                                                 {Box::InstanceMethod<&OfflineDecoder::Feed>("feed"),
+                                                  Box::InstanceMethod<&OfflineDecoder::Finish>("finish"),
+                                                  Box::InstanceMethod<&OfflineDecoder::Event>("event")}));
 }
 
 }  // namespace hushtone

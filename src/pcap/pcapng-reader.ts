@@ -3,10 +3,11 @@ import { BLOCK_BYTES_MAX, ByteQueue, FRAME_BYTES_MAX, type Frame, type FrameRead
 /**
  * pcapng (draft-ietf-opsawg-pcapng): blocks, each with its length before and after.
  *
- *   type:4 length:4 body length:4      section header 0x0a0d0d0a   interface 1   packet (obsolete) 2   simple 3   enhanced 6
+ *   type:4 length:4 body length:4
+ *   types: section header 0x0a0d0d0a, interface 1, packet (obsolete) 2, simple packet 3, enhanced packet 6
  *
  * A section header sets the byte order and forgets the interfaces. Time resolution is the interface's (if_tsresol,
- * option 9): 10^-n s, or 2^-n s with the top bit set; microseconds without it. if_tsoffset (option 14) is whole seconds.
+ * option 9): 10^-n s, or 2^-n s with the top bit set; microseconds without it. if_tsoffset (option 14) is in seconds.
  */
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE = 1;

@@ -20,7 +20,7 @@ const COLUMNS = [1209, 1336, 1477, 1633];
 const KEYPAD = ['123A', '456B', '789C', '*0#D'];
 export const KEYS = '0123456789*#ABCD';
 
-/** Tones of −10 dBm0 together, 80 ms on, 80 ms off, after 200 ms of quiet; a faint hum below, so that silence is real. */
+/** Tones of −10 dBm0 together, 80 ms on, 80 ms off, after 200 ms of quiet, over a faint hum. */
 export function keyedAudio(digits: string, { onMs = 80, offMs = 80, sampleRate = 8000 } = {}): Int16Array {
   const perMs = sampleRate / 1000;
   const lead = 200 * perMs;

@@ -1,6 +1,6 @@
 import { RtpPacket } from 'rtp.js/packets';
 
-/** Packets and files that the project makes itself: what tests put into captures. Deterministic: no clock, no chance. */
+/** Packets and files that the project makes itself. Deterministic: no clock, no chance. */
 export interface Ends {
   readonly source: string;
   readonly sourcePort: number;
