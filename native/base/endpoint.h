@@ -12,7 +12,9 @@ struct Endpoint {
   std::array<uint8_t, 16> address{};   // Network order; IPv4 in the first four.
 
   bool operator==(const Endpoint&) const = default;
-  bool IsKnown() const { return family != 0 && port != 0; }
+  // The unspecified address is nobody's: a peer on hold in the old way, or one whose media are not agreed yet. Linux
+  // would send there to this host itself.
+  bool IsKnown() const { return family != 0 && port != 0 && address != std::array<uint8_t, 16>{}; }
 };
 
 }  // namespace hushtone

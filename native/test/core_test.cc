@@ -447,6 +447,41 @@ void HoldStopsSending() {
   CHECK(bench.sent.size() == 5);
 }
 
+// RFC 3264 §8.4: 0.0.0.0 asks for neither RTP nor RTCP, whatever the direction says; a leg whose media are not agreed
+// yet has it too.
+void NothingGoesToTheUnspecifiedAddress() {
+  for (const bool send : {false, true}) {
+    Bench bench;
+    bench.Open(0, 0);
+    bench.Run(100);
+    Command nowhere;
+    nowhere.kind = Command::Kind::kUpdateLeg;
+    nowhere.media.remote = Endpoint{4, 9, {}};
+    nowhere.media.send = send;
+    bench.Order(0, nowhere);
+    bench.sent.clear();
+    bench.Run(20000);
+    CHECK(bench.sent.empty());
+    CHECK(bench.reports.empty());
+    bench.Order(0, Command::Kind::kCloseLeg);
+    CHECK(bench.reports.empty());   // Nor a BYE.
+  }
+  Bench bench;
+  bench.Open(0, 0);
+  Command nowhere;
+  nowhere.kind = Command::Kind::kUpdateLeg;
+  nowhere.media.remote = Endpoint{4, 9, {}};
+  bench.Order(0, nowhere);
+  bench.Run(100);
+  Command agreed = nowhere;
+  agreed.media.remote = Endpoint{4, 40000, {127, 0, 0, 1}};
+  bench.Order(0, agreed);
+  bench.sent.clear();
+  bench.Run(100);
+  CHECK(bench.sent.size() == 5);
+  CHECK(bench.sent[0].to.port == 40000);
+}
+
 // One event packet, with an SSRC and sequence number of its own stream.
 void EventFrom(Bench& bench, uint32_t ssrc, uint16_t sequence, uint32_t timestamp, std::vector<uint8_t> payload, uint8_t type = 101) {
   std::vector<uint8_t> bytes(kRtpHeaderBytes);
@@ -710,6 +745,7 @@ int main() {
   ReadBackIsHeardByThePayerOnly();
   SaysWhenThePeerFallsSilent();
   HoldStopsSending();
+  NothingGoesToTheUnspecifiedAddress();
   RelaysFastKeysOneAfterTheOther();
   ARelayedKeyWhoseEndIsLostEnds();
   ARelayedKeyEndsWhereAPaymentBegins();

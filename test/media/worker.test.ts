@@ -147,6 +147,25 @@ describe('a worker and its client', () => {
     expect(stats.packetsSent).toBeGreaterThan(50);
   });
 
+  it('play to a leg once its media are known, and nowhere before', async () => {
+    const nowhere = { remoteAddress: '0.0.0.0', remotePort: media().remotePort, direction: 'inactive' } as const;
+    let heard = 0;
+    const count = () => {
+      heard += 1;
+    };
+    await client.openLeg({ callId: 'ca_5', legId: 'le_5', media: { ...media(), ...nowhere } });
+    phone.on('message', count);
+    try {
+      await new Promise((resolve) => systemClock.startTimer(200, () => resolve(null)));
+      expect(heard).toBe(0);
+      await client.updateLeg('le_5', media());
+      await until(() => heard > 5);
+    } finally {
+      phone.off('message', count);
+    }
+    await client.closeLeg('le_5');
+  });
+
   it('refuse what is not there, with a code', async () => {
     await client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() });
     await expect(client.play('le_2', { playId: 'pl_2', recordings: ['no-such'], bargeIn: true })).rejects.toMatchObject(
