@@ -17,6 +17,8 @@ import { SessionRunner } from './session-runner.ts';
 const SAY_MS_MAX = 15_000;
 /** How long a target rings before it counts as not answering. */
 const DIAL_MS_MAX = 30_000;
+/** A caller who is not answered by then hears that it rings. */
+const RING_AFTER_MS = 300;
 /** A leg without media this long is taken for lost: hang-ups that nobody signalled. */
 export const SILENT_MS_MAX = 30_000;
 
@@ -34,6 +36,8 @@ export class Call {
   #state: ConversationState = { kind: 'arriving' };
   #leg: SipLeg | null = null;
   #callerEnd: LegEnd | null = null;
+  /** The caller's end, for a dial that is under way. */
+  readonly #callerLeft = new AbortController();
   #runner: SessionRunner | null = null;
   #result: CallResult | null = null;
   #segment: SegmentRow | null = null;
@@ -60,14 +64,21 @@ export class Call {
     const { media } = this.#deps;
     const { callId, legId } = this.#incoming;
     this.#incoming.onCancelled(() => this.#callerEnded({ kind: 'cancelled' }));
-    await this.#saveConversation(null);
-    media.listen(callId, (event) => this.#mediaEvent(event));
-    const local = await media.openLeg({ callId, legId, media: this.#incoming.media });
+    const ringTimer = this.#deps.clock.startTimer(RING_AFTER_MS, () => {
+      this.#incoming.ring().catch((error: unknown) => this.#note('not rung', error));
+    });
+    let isOpen = false;
     try {
+      await this.#saveConversation(null);
+      media.listen(callId, (event) => this.#mediaEvent(event));
+      const local = await media.openLeg({ callId, legId, media: this.#incoming.media });
+      isOpen = true;
+      ringTimer.cancel();
       this.#leg = await this.#incoming.accept(local);
     } catch (error) {
-      await this.#closeLeg(legId);
-      this.#endedBy = 'caller';
+      ringTimer.cancel();
+      if (isOpen) await this.#closeLeg(legId);
+      if (error instanceof ServiceError && error.code === 'CALL_NOT_FOUND') this.#endedBy = 'caller';
       await this.#saveConversation(this.#deps.clock.now());
       throw error;
     }
@@ -103,6 +114,7 @@ export class Call {
   #callerEnded(end: LegEnd): void {
     if (this.#callerEnd === null) this.#endedBy = end.kind === 'timeout' ? this.#endedBy : 'caller';
     this.#callerEnd = end;
+    this.#callerLeft.abort();
     for (const waiter of this.#playWaiters.values()) waiter();
     this.#bridge?.over(null);
     this.#runner?.callEnded();
@@ -281,6 +293,7 @@ export class Call {
     let isOver = false;
     const local = await media.openLeg({ callId, legId, media: null });
     try {
+      if (this.#callerEnd !== null) return null;
       const { from, context } = this.#incoming;
       const result = this.#result;
       const dialed = await sip.dial({
@@ -291,6 +304,7 @@ export class Call {
         local,
         context,
         timeoutMs: DIAL_MS_MAX,
+        unwanted: this.#callerLeft.signal,
         ...(result === null ? {} : { result }),
       });
       leg = dialed.leg;

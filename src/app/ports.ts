@@ -69,7 +69,10 @@ export type LegEnd =
 
 export interface LegListener {
   ended(end: LegEnd): void;
-  /** A re-INVITE or UPDATE with a new offer: hold, resume, moved media. */
+  /**
+   * A re-INVITE or UPDATE with a new offer: hold, resume, moved media. A rejection refuses the offer: 488 where its code's
+   * verdict is that, otherwise 500. The old media are then asked for again; the first media of a call end it instead.
+   */
   mediaChanged(media: NegotiatedMedia): Promise<LocalMedia>;
   /** A REFER from the peer; `identified` is what its headers say, signed if the profile demands it. */
   transferRequested(request: {
@@ -112,6 +115,8 @@ export interface DialRequest {
   readonly context: CallContext;
   readonly result?: CallResult;
   readonly timeoutMs: number;
+  /** Aborted when nobody wants the answer any more: the INVITE is cancelled, and `dial` throws. */
+  readonly unwanted?: AbortSignal;
 }
 
 export interface DialedLeg {

@@ -45,7 +45,8 @@ export async function dial(parts: DialParts): Promise<DialedLeg> {
   for (let redirects = 0; ; redirects += 1) {
     const answer = await inviteOnce(parts, target, deadline);
     if (answer.kind === 'answered') return { leg: answer.leg, media: answer.media };
-    const next = answer.kind === 'redirected' ? allowedRedirect(parts, answer.contact, redirects) : null;
+    const isWanted = request.unwanted?.aborted !== true;
+    const next = isWanted && answer.kind === 'redirected' ? allowedRedirect(parts, answer.contact, redirects) : null;
     if (next === null) {
       world.count('dialsFailed');
       parts.closed();
@@ -79,16 +80,22 @@ function inviteOnce(parts: DialParts, target: string, deadline: number): Promise
       settled = true;
       timer.cancel();
       stopWatching();
+      request.unwanted?.removeEventListener('abort', unwanted);
       resolve(answer);
     };
     const fail = (status: number, reason: string) => settle({ kind: 'failed', status, reason });
     const stopWatching = world.onLost(() => fail(503, 'the connection to the SIP server is lost'));
-    let timer = world.clock.startTimer(Math.max(0, deadline - world.clock.now()), () => {
-      givenUp = 'no answer in time';
+    const giveUp = (reason: string) => {
+      if (givenUp !== null) return;
+      givenUp = reason;
+      timer.cancel();
       // Without a provisional response the server holds the CANCEL back (RFC 3261 §9.1), so this wait has a limit too.
-      timer = world.clock.startTimer(CANCEL_WAIT_MS, () => fail(408, 'no answer in time'));
+      timer = world.clock.startTimer(CANCEL_WAIT_MS, () => fail(408, reason));
       if (sent !== null) cancel(world, sent);
-    });
+    };
+    const unwanted = () => giveUp('the caller has left');
+    let timer = world.clock.startTimer(Math.max(0, deadline - world.clock.now()), () => giveUp('no answer in time'));
+    request.unwanted?.addEventListener('abort', unwanted);
 
     const answered = (error: unknown, dialog?: SrfDialog) => {
       if (dialog === undefined) {

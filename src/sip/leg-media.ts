@@ -1,7 +1,7 @@
 import type { SrfDialog, SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { LocalMedia, NegotiatedMedia } from '../app/ports.ts';
 import type { Timer } from '../lib/clock.ts';
-import { ServiceError } from '../lib/errors.ts';
+import { ServiceError, VERDICTS } from '../lib/errors.ts';
 import { GLARE_RETRIES_MAX, LATE_ANSWER_WAIT_MS, MEDIA_CHANGE_WAIT_MS, REQUEST_WAIT_MS } from './limits.ts';
 import {
   type AgreedAnswer,
@@ -13,7 +13,7 @@ import {
   writeOffer,
 } from './offer-answer.ts';
 import type { Profile } from './profiles.ts';
-import { bodyOf, respond } from './respond.ts';
+import { bodyOf, refuse, respond } from './respond.ts';
 import { parseSdp } from './sdp.ts';
 import { type SipWorld, within } from './world.ts';
 
@@ -117,10 +117,19 @@ export class LegMedia {
       this.#world.count('mediaChangesRefused');
       const code = error instanceof ServiceError ? error.code : 'INTERNAL';
       this.#world.log.warn('media could not be changed', { code });
-      respond(this.#world, res, 500, { headers: { 'Retry-After': '5' } });
+      // Only what lies in the description is the offer's fault; 503 would say that this whole host is away.
+      if (VERDICTS[code].sipStatus === 488) refuse(this.#world, res, code, code);
+      else respond(this.#world, res, 500, { headers: { 'Retry-After': '5' } });
+      this.#moveBack();
     } finally {
       this.#busy = 'idle';
     }
+  }
+
+  /** RFC 3261 §14.1: after a refusal the session is as it was; a change that came too late must not stand. */
+  #moveBack(): void {
+    if (this.#media === null) return;
+    this.#change(this.#media).catch(() => this.#world.log.warn('media could not be moved back'));
   }
 
   /** Tells the application, unless nothing changes: a session refresh moves nothing. */

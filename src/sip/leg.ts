@@ -128,12 +128,18 @@ export class Leg implements SipLeg {
     this.#listen(listener);
   }
 
-  /** Tells the listener of media that were agreed before it listened: the answer to a late offer. */
+  /**
+   * Tells the listener of media that were agreed before it listened: the answer to a late offer. It went with the ACK, so
+   * nothing can refuse it but a BYE.
+   */
   announce(media: NegotiatedMedia): void {
     this.#listener
       .then((listener) => listener.mediaChanged(media))
       .catch((error: unknown) => {
         this.#parts.world.log.warn('media of a late answer were not taken', { reason: reasonOf(error) });
+        if (this.#ended) return;
+        this.#end({ kind: 'lost' });
+        this.#parts.dialog.destroy({}, () => {});
       });
   }
 

@@ -220,6 +220,40 @@ describe('identification', () => {
   });
 });
 
+describe('a call on its way', () => {
+  it('rings where its answer takes longer than a moment, and not otherwise', async () => {
+    const slow = await callOf((world) => {
+      world.openLegMs = 1_000;
+    });
+    expect(slow.calls.filter((name) => name === 'ring' || name === 'accept')).toEqual(['ring', 'accept']);
+    expect((await callOf()).calls).not.toContain('ring');
+  });
+  it('has an end on record where no leg could be opened', async () => {
+    const world = await callOf((given) => {
+      given.failAt = 1;
+    });
+    expect(world.calls).toContain('reject WORKER_UNAVAILABLE');
+    expect(only(world.conversations)).toMatchObject({ endedBy: 'us', endedAt: expect.any(Number) });
+  });
+  it('gives up a target that rings when the caller leaves', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    const target = 'sip:agent@127.0.0.1';
+    withFlow({ identification: { target, timeoutMs: 60_000, whenNot: 'queue' } })(world);
+    world.targetAnswers = false;
+    const app = createApp(world.deps());
+    const call = app.callArrived(world.incoming());
+    await clock.advance(3_000);
+    expect(world.calls).toContain('dial');
+    expect(world.openLegs.size).toBe(2);
+    world.hangUp();
+    await clock.advance(0);
+    expect(world.openLegs.size).toBe(0);
+    await call;
+    expect(only(world.conversations).endedBy).toBe('caller');
+  });
+});
+
 describe('a worker that dies in the middle of the number', () => {
   it('has the field asked again from its first key', async () => {
     let isKilled = false;

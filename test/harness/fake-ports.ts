@@ -103,6 +103,9 @@ export class FakeWorld {
   };
   onSend: (() => void) | null = null;
   dialed: { readonly request: DialRequest; readonly listener: () => LegListener | null }[] = [];
+  /** How long a leg takes to open, and whether a target answers at all. */
+  openLegMs = 0;
+  targetAnswers = true;
   referAnswer: 'accepted' | 'completed' | 'failed' = 'completed';
   readonly #clock: VirtualClock;
   readonly #times = new Map<FieldName, number>();
@@ -193,6 +196,10 @@ export class FakeWorld {
 
   async #dial(request: DialRequest): Promise<{ leg: SipLeg; media: NegotiatedMedia }> {
     this.#enter('dial');
+    if (!this.targetAnswers) {
+      await new Promise((resolve) => request.unwanted?.addEventListener('abort', resolve));
+      throw new ServiceError('TRANSFER_FAILED', 'cancelled');
+    }
     let listener: LegListener | null = null;
     this.dialed.push({ request, listener: () => listener });
     const leg: SipLeg = {
@@ -212,6 +219,7 @@ export class FakeWorld {
     return {
       openLeg: async ({ legId }) => {
         this.#enter('openLeg');
+        if (this.openLegMs > 0) await new Promise<void>((done) => this.#clock.startTimer(this.openLegMs, done));
         this.openLegs.add(legId);
         return local;
       },

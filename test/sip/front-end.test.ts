@@ -442,6 +442,40 @@ describe('changing media', () => {
     expect(dialog.peer('INVITE', { body: sdp() }).sent).toBeDefined();
   });
 
+  it.each([
+    ['SDP_NO_COMMON_CODEC', 488],
+    ['WORKER_UNAVAILABLE', 500],
+  ] as const)('refuses an offer that the application fails with %s by %i, and goes back', async (code, status) => {
+    const asked: number[] = [];
+    const mediaChanged: LegListener['mediaChanged'] = async (media) => {
+      asked.push(media.remotePort);
+      if (media.remotePort === 4002) throw new ServiceError(code, 'no');
+      return LOCAL;
+    };
+    const { dialog, leg, seen } = await established({}, { mediaChanged });
+    const refused = dialog.peer('INVITE', { body: sdp(4002) });
+    await turns();
+    expect(refused.last?.status).toBe(status);
+    expect(asked).toEqual([4002, 4000]);
+    expect(seen.ends).toEqual([]);
+    expect(leg.legId).toMatch(/^le_/);
+  });
+
+  it('ends the call where the media of a late answer are not taken', async () => {
+    const { srf, calls } = world();
+    srf.receive('INVITE', { body: '' });
+    const accepting = must(calls[0]).accept(LOCAL);
+    await turns();
+    const dialog = must(srf.dialogs[0]);
+    dialog.peer('ACK', { body: sdp(4006) });
+    const leg = await accepting;
+    const { seen, listening } = listener({ mediaChanged: () => Promise.reject(new ServiceError('INTERNAL', 'no')) });
+    leg.listen(listening);
+    await turns();
+    expect(seen.ends).toEqual([{ kind: 'lost' }]);
+    expect(dialog.byes).toHaveLength(1);
+  });
+
   it('offers its own side in answer to a re-INVITE without an offer', async () => {
     const { dialog, seen } = await established();
     const asked = dialog.peer('INVITE', { body: '' });
@@ -623,6 +657,20 @@ describe('a call of ours', () => {
     must(srf.invites[0]).refused(486);
     await expect(dialing).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 486 } });
     expect(frontEnd.dialogs).toBe(0);
+  });
+
+  it('is cancelled when nobody wants the answer any more', async () => {
+    const { srf, frontEnd, clock } = world();
+    const caller = new AbortController();
+    const dialing = frontEnd.dial({ ...request, unwanted: caller.signal });
+    const failed = expect(dialing).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 408 } });
+    const invite = must(srf.invites[0]);
+    invite.echo();
+    caller.abort();
+    expect(invite.req.cancelled).toBe(1);
+    invite.refused(487);
+    await failed;
+    expect([frontEnd.dialogs, clock.running]).toEqual([0, 0]);
   });
 
   it('is cancelled when its time is over, and ended where the 200 comes all the same', async () => {
