@@ -16,6 +16,8 @@ export interface CallTarget {
   readonly uri: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly from?: string;
+  /** An INVITE without a description: the offer comes with the 200, our answer goes with the ACK. */
+  readonly withoutOffer?: boolean;
 }
 
 export interface PhoneCall {
@@ -44,7 +46,7 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
   });
   await agent.start();
   const extraHeaders = Object.entries(target.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
-  const session = new Inviter(agent, uri, { extraHeaders });
+  const session = new Inviter(agent, uri, { extraHeaders, inviteWithoutSdp: target.withoutOffer === true });
   let byeHeaders: Record<string, string> = {};
   session.delegate = {
     onBye: (bye) => {

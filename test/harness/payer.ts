@@ -37,6 +37,7 @@ export interface Order {
   readonly amountMinor?: number;
   readonly reference: string;
   readonly flow?: string;
+  readonly withoutOffer?: boolean;
 }
 
 /** Published test cards; the leak watch is told of each before it is keyed. */
@@ -54,7 +55,11 @@ export async function call(server: TestServer, order: Order): Promise<PhoneCall>
     ...(order.amountMinor === undefined ? [] : [`amount=${order.amountMinor}`]),
     ...(order.flow === undefined ? [] : [`flow=${order.flow}`]),
   ];
-  const target = { server: `ws://127.0.0.1:${server.ports.ws}`, uri: `sip:pay@127.0.0.1;${parameters.join(';')}` };
+  const target = {
+    server: `ws://127.0.0.1:${server.ports.ws}`,
+    uri: `sip:pay@127.0.0.1;${parameters.join(';')}`,
+    withoutOffer: order.withoutOffer === true,
+  };
   const phone = await placeCall(target, systemClock);
   const status = await phone.answered;
   if (status !== 200) throw new Error(`the call was refused with ${status}`);
