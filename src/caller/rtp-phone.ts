@@ -51,6 +51,7 @@ export class RtpPhone {
   #heardNow: Int16Array | null = null;
   #lastSpeechAt = 0;
   #hasHeardSpeech = false;
+  #isClosed = false;
   packetsReceived = 0;
   /** 0 to 1: share of packets that are lost on the way out. */
   lossShare = 0;
@@ -113,7 +114,7 @@ export class RtpPhone {
   async promptEnds(quietMs = 700, limitMs = 30_000): Promise<boolean> {
     this.#hasHeardSpeech = false;
     const deadline = this.#clock.now() + limitMs;
-    while (this.#clock.now() < deadline) {
+    while (!this.#isClosed && this.#clock.now() < deadline) {
       await this.wait(FRAME_MS);
       if (this.#hasHeardSpeech && this.#clock.now() - this.#lastSpeechAt >= quietMs) return true;
     }
@@ -124,7 +125,7 @@ export class RtpPhone {
   async promptBegins(limitMs = 30_000): Promise<boolean> {
     this.#hasHeardSpeech = false;
     const deadline = this.#clock.now() + limitMs;
-    while (this.#clock.now() < deadline) {
+    while (!this.#isClosed && this.#clock.now() < deadline) {
       if (this.#hasHeardSpeech) return true;
       await this.wait(FRAME_MS);
     }
@@ -136,6 +137,7 @@ export class RtpPhone {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = null;
     this.#socket.close();

@@ -65,10 +65,16 @@ export async function demoCommand(argv: readonly string[]): Promise<number> {
   const running = values.own ? null : await findServer(config, print);
   if (running === null) print('Starting a server for the demo …');
   const server = running ?? (await startServer(systemClock));
-  const reports = await Promise.race([callAll(server, join(config.varDir, 'demo')), interrupted]);
-  const isGood = reports?.every(({ faults }) => faults.length === 0) ?? false;
-  const log = await server.stop(reports !== null && !isGood);
-  if (reports === null) return EXIT_INTERRUPTED;
+  const calls = callAll(server, join(config.varDir, 'demo'), interrupted);
+  const reports = await Promise.race([calls, interrupted]);
+  if (reports === null) {
+    print('Interrupted: hanging up …');
+    await calls;
+    await server.stop(false);
+    return EXIT_INTERRUPTED;
+  }
+  const isGood = reports.every(({ faults }) => faults.length === 0);
+  const log = await server.stop(!isGood);
   if (log !== null) print(`The server's log is kept: ${log}`);
   return isGood ? EXIT_OK : EXIT_FAILED;
 }
@@ -80,7 +86,7 @@ function onInterrupt(): Promise<null> {
   });
 }
 
-async function callAll(server: DemoServer, folder: string): Promise<readonly CallReport[]> {
+async function callAll(server: DemoServer, folder: string, interrupted: Promise<null>): Promise<readonly CallReport[]> {
   const { wsUrl, api, flow } = server;
   const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
   const startedAt = systemClock.now();
@@ -89,15 +95,20 @@ async function callAll(server: DemoServer, folder: string): Promise<readonly Cal
   print(`Three calls, each for ${formatAmount(AMOUNT_MINOR, flow.currency)} ${flow.currency}; test cards only.`);
   print('');
   const tag = randomTag();
+  let isInterrupted = false;
+  void interrupted.then(() => {
+    isInterrupted = true;
+  });
   const reports = await Promise.all(
     STORIES.map(async (story, i) => {
       await new Promise<void>((resolve) => systemClock.startTimer(i * STAGGER_MS, resolve));
       const customer = `demo-${tag}-${story.name}`;
       const order = { story, flow, api, wsUrl, amountMinor: AMOUNT_MINOR, customer, folder };
-      return runCall({ ...order, clock: systemClock, timeLine });
+      return runCall({ ...order, clock: systemClock, timeLine, interrupted });
     }),
   );
   timeLine.close();
+  if (isInterrupted) return reports;
   const seconds = ((systemClock.now() - startedAt) / 1000).toFixed(0);
   print('');
   for (const report of reports) for (const line of summaryOf(report, colours)) print(line);

@@ -11,6 +11,8 @@ export function endWithParent(): void {
   process.stdin.on('end', end);
   process.stdin.on('close', end);
   process.stdin.resume();
+  // It watches, and is no reason to go on: a process whose work is done ends by itself.
+  process.stdin.unref();
   let ended = false;
   function end(): void {
     if (ended) return;

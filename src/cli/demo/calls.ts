@@ -147,6 +147,8 @@ export interface CallOrder {
   readonly folder: string;
   readonly clock: Clock;
   readonly timeLine: TimeLine;
+  /** Settles when the caller must hang up at once. */
+  readonly interrupted: Promise<null>;
 }
 
 export interface CallReport {
@@ -205,15 +207,23 @@ async function dial(order: CallOrder, tell: Tell): Promise<PhoneCall> {
   };
   tell({ who: 'caller', text: `dials sip:pay@${new URL(wsUrl).hostname}: ${story.title}` });
   const call = await placeCall({ server: wsUrl, uri: `sip:pay@${new URL(wsUrl).hostname}`, headers }, clock);
-  const status = await call.answered;
+  const status = await call.answered.catch(async (error: unknown) => {
+    await call.hangUp();
+    throw error;
+  });
   if (status !== ANSWERED) throw new Error(`the call was refused with ${status}`);
   tell({ who: 'caller', text: 'is answered' });
   return call;
 }
 
 async function carryOut(order: CallOrder, call: PhoneCall, records: CallRecords, tell: Tell): Promise<void> {
-  const { story, flow, clock } = order;
-  const ended = call.ended.then(() => 'ended' as const);
+  const { story, flow, clock, interrupted } = order;
+  const ended = Promise.race([
+    call.ended.then(() => 'ended' as const),
+    interrupted.then(() => Promise.reject(new Error('interrupted'))),
+  ]);
+  // It may come while keys are pressed, when nobody waits for it; whoever waits next is told.
+  ended.catch(() => {});
   const hear = async (what: string) => {
     const heard = await Promise.race([listen(call, clock), ended]);
     if (heard === 'ended') throw new Error(`the call ended before ${what}`);
@@ -238,14 +248,17 @@ async function carryOut(order: CallOrder, call: PhoneCall, records: CallRecords,
       tell({ who: 'caller', text: 'keys 1: it is right' });
       await call.media.key('1', story.keyStyle);
     }
-    const isSettled = await records.until(
+    const settled = records.until(
       ({ state, declines }) => declines > number || state === 'announcing' || state === 'ended',
       SETTLED_MS_MAX,
     );
-    if (!isSettled) throw new Error(`no outcome within ${SETTLED_MS_MAX / 1000} s`);
+    if ((await Promise.race([settled, ended])) === false)
+      throw new Error(`no outcome within ${SETTLED_MS_MAX / 1000} s`);
   }
-  const left = await Promise.race([ended, call.media.wait(END_MS_MAX)]);
-  if (left !== 'ended') throw new Error(`the server did not hang up within ${END_MS_MAX / 1000} s`);
+  const late = Promise.withResolvers<'late'>();
+  const timer = clock.startTimer(END_MS_MAX, () => late.resolve('late'));
+  const left = await Promise.race([ended, late.promise]).finally(() => timer.cancel());
+  if (left === 'late') throw new Error(`the server did not hang up within ${END_MS_MAX / 1000} s`);
   const result = call.byeHeaders()['x-hushtone-result'] ?? 'nothing';
   tell({ who: 'server', text: `hangs up; its BYE says X-Hushtone-Result: ${result}` });
 }
