@@ -51,6 +51,8 @@ export interface RunnerCall {
 
 /** Inputs that wait; a call makes a few a second, so more than this is a fault and ends the payment. */
 export const INPUTS_MAX = 256;
+/** From an order that found no worker to the payment's end, unless the next worker has made the leg again. */
+export const WORKER_AWAY_MS_MAX = 5_000;
 /** Recordings in one play order, as the engine has it. */
 const PLAY_LIST_MAX = 64;
 
@@ -89,6 +91,7 @@ export class SessionRunner {
   #fieldEpoch = 0;
   #isDraining = false;
   #attention: string | null = null;
+  #workerAway: Timer | null = null;
   #ended: ((result: CallResult) => void) | null = null;
 
   constructor(deps: RunnerDeps, call: RunnerCall) {
@@ -137,7 +140,9 @@ export class SessionRunner {
         this.#feed({ input: { kind: 'promptEnded' }, playId: event.playId });
         return;
       case 'legRecreated':
-        if (event.legId === this.#call.legId) this.#feed({ input: { kind: 'legRecreated' } });
+        if (event.legId !== this.#call.legId) return;
+        this.#workerIsBack();
+        this.#feed({ input: { kind: 'legRecreated' } });
         return;
       case 'legLost':
         if (event.legId === this.#call.legId) this.callEnded();
@@ -205,9 +210,24 @@ export class SessionRunner {
       const failed = await this.#carryOut(output);
       // With a charge open, what the caller hears is not worth a charge that is never asked.
       if (failed === null || state.kind === 'authorizing' || state.kind === 'resolving') continue;
-      this.#queue.unshift({ input: { kind: 'orderFailed', code: failed } });
+      if (failed === 'workerAway') this.#awaitWorker();
+      else this.#queue.unshift({ input: { kind: 'orderFailed', code: failed } });
       return;
     }
+  }
+
+  /** The next worker is on its way: `legRecreated` begins the field again. Where it does not come, the payment fails. */
+  #awaitWorker(): void {
+    if (this.#queue.some(({ input }) => input.kind === 'legRecreated')) return;
+    this.#workerAway ??= this.#deps.clock.startTimer(WORKER_AWAY_MS_MAX, () => {
+      this.#workerAway = null;
+      this.#feed({ input: { kind: 'orderFailed', code: 'WORKER_UNAVAILABLE' } });
+    });
+  }
+
+  #workerIsBack(): void {
+    this.#workerAway?.cancel();
+    this.#workerAway = null;
   }
 
   async #saveState(from: string): Promise<void> {
@@ -254,8 +274,8 @@ export class SessionRunner {
 
   // ---------------------------------------------------------------- outputs
 
-  /** Null when done; otherwise the code under which the payment cannot go on. */
-  async #carryOut(output: PaymentOutput): Promise<PaymentErrorCode | null> {
+  /** Null when done; otherwise the code under which the payment cannot go on, or that it must wait for a worker. */
+  async #carryOut(output: PaymentOutput): Promise<PaymentErrorCode | 'workerAway' | null> {
     try {
       await this.#order(output);
       return null;
@@ -267,7 +287,8 @@ export class SessionRunner {
       if (output.kind === 'endPayment' || output.kind === 'closeKeys') return null;
       // The end of the field crossed our closing it on the way.
       if (output.kind === 'closeField' && this.#queue.some((queued) => queued.input.kind === 'fieldEnded')) return null;
-      return code === 'WORKER_UNAVAILABLE' || code === 'WORKER_TIMEOUT' ? 'WORKER_UNAVAILABLE' : 'INTERNAL';
+      if (code === 'WORKER_UNAVAILABLE') return this.#state.kind === 'announcing' ? code : 'workerAway';
+      return code === 'WORKER_TIMEOUT' ? 'WORKER_UNAVAILABLE' : 'INTERNAL';
     }
   }
 
@@ -462,6 +483,7 @@ export class SessionRunner {
     this.#state = { kind: 'ended', known, result };
     this.#queue.length = 0;
     for (const name of [...this.#timers.keys()]) this.#stopTimer(name);
+    this.#workerIsBack();
     // Again, whatever happened before: it is safe to call twice, and forgetting it is not.
     await this.#deps.media.endPayment(this.paymentId).catch((error: unknown) => {
       this.#deps.metrics.failure('WORKER_UNAVAILABLE');

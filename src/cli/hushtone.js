@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const NODE_MAJOR_MIN = 24;
 const PARENT_CHECK_MS = 500;
+const LINGER_MS_MAX = 1_000;
 const SHIM_PID = 'HUSHTONE_SHIM_PID';
 
 const nodeMajor = Number(process.versions.node.split('.')[0]);
@@ -15,6 +16,8 @@ if (nodeMajor >= NODE_MAJOR_MIN) {
   watchShim();
   const { main } = await import('./main.ts');
   process.exitCode = await main(process.argv.slice(2));
+  // What a failed start left open (a database, a socket) must not keep the process; output gets its time to be read.
+  setTimeout(() => process.exit(), LINGER_MS_MAX).unref();
 } else {
   runWithPinnedNode();
 }

@@ -123,8 +123,14 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     return ready[0];
   }
 
-  const order = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
+  const orderNow = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
     await call.worker.connection.ask(kind, value, 'done', ORDER_TIMEOUT_MS);
+  };
+
+  /** Not before the legs of a worker that died stand again: the next one does not know them yet. */
+  const order = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
+    await call.worker.recreated;
+    await orderNow(call, kind, value);
   };
 
   async function openOn(call: CallState, leg: LegState, blocked: boolean): Promise<LocalMedia> {
@@ -144,7 +150,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         try {
           await openOn(call, leg, call.payment !== null);
           if (call.payment?.legId === leg.legId) {
-            await order(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
+            await orderNow(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
           }
           counters.legsRecreated += 1;
           tell?.({ kind: 'legRecreated', legId: leg.legId });
@@ -162,7 +168,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
   function sendRoutes(call: CallState, callId: CallId, routes: readonly Route[]): Promise<void> {
     const open = routes.filter((route) => route.mode === 'open').map(({ from, to }) => ({ from, to }));
-    return order(call, 'setRoutes', { callId, routes: open });
+    return orderNow(call, 'setRoutes', { callId, routes: open });
   }
 
   function forgetLeg(call: CallState, legId: LegId): void {
@@ -236,6 +242,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       const call = calls.get(callId);
       if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no call ${callId}`);
       call.routes = routes;
+      await call.worker.recreated;
       await sendRoutes(call, callId, routes);
     },
 
@@ -263,7 +270,8 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       order(payingCall(paymentId), 'openField', { paymentId, field, lengthMin, lengthMax, brands }),
 
     async closeField(paymentId): Promise<FieldFacts> {
-      const { connection } = payingCall(paymentId).worker;
+      const { connection, recreated } = payingCall(paymentId).worker;
+      await recreated;
       return toFacts(await connection.ask('closeField', { paymentId }, 'facts', ORDER_TIMEOUT_MS));
     },
 

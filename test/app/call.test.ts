@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
 import type { CallContext } from '../../src/app/ports.ts';
+import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
 import { failNth } from '../harness/fail-nth.ts';
@@ -271,6 +272,39 @@ describe('a worker that dies in the middle of the number', () => {
     expect(world.said).toContain('interrupted');
     expect(world.calls.filter((name) => name === 'beginPayment')).toHaveLength(2);
     expect(only(world.payments).result).toBe('approved');
+  });
+  it('does not lose the payment over an order that finds no worker, when the next one comes', async () => {
+    let isKilled = false;
+    const world = await callOf((given) => {
+      given.script = {
+        ...given.script,
+        facts: () => {
+          if (isKilled) return {};
+          isKilled = true;
+          given.failAt = given.calls.length;
+          given.onFail = () => given.clock.startTimer(WORKER_AWAY_MS_MAX - 1, comesBack);
+          return 'silent';
+        },
+      };
+      const comesBack = () => given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
+    });
+    expect(world.said).toContain('interrupted');
+    expect(only(world.payments).result).toBe('approved');
+  });
+  it('fails the payment when no other worker comes', async () => {
+    let isKilled = false;
+    const world = await callOf((given) => {
+      given.script = {
+        ...given.script,
+        facts: () => {
+          if (!isKilled) given.failAt = given.calls.length;
+          isKilled = true;
+          return 'silent';
+        },
+      };
+    });
+    expect(only(world.payments).result).toBe('failed');
+    expect(world.charged.size).toBe(0);
   });
 });
 

@@ -1,14 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentNow, paymentOf } from '../harness/payer.ts';
-import { TestServer } from '../harness/server.ts';
+import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
  * Whole calls against a whole server: a sip.js caller over WebSocket, RTP of rtp.js, the sandbox gateway.
  */
 let server: TestServer;
+/** tcpmux: nobody listens there. */
+const CLOSED_PORT = 1;
 
 beforeAll(async () => {
-  server = await TestServer.start();
+  server = await TestServer.start({
+    config: {
+      gateways: { sandbox: { kind: 'sandbox' }, gone: { kind: 'sandbox', url: `http://127.0.0.1:${CLOSED_PORT}` } },
+      flows: { 'gateway-gone': { ...QUICK_FLOW, gateway: 'gone' } },
+    },
+  });
 });
 
 afterAll(async () => {
@@ -88,6 +95,20 @@ describe.concurrent('a caller who pays', () => {
     await goodbye(phone);
     expect(await paymentOf(server, 'BROKEN-1')).toMatchObject({ result: 'approved' });
     expect(await charges(server, 'BROKEN-1')).toHaveLength(1);
+  });
+});
+
+describe.concurrent('a caller whose gateway cannot be reached', () => {
+  it('is told so, and the payment has failed and charged nothing', async () => {
+    const phone = await call(server, { amountMinor: 1200, reference: 'GONE-1', flow: 'gateway-gone' });
+    await keyCard(server, phone, CARDS.visa);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'GONE-1')).toMatchObject({ result: 'failed' });
+    expect(phone.byeHeaders()).toMatchObject({
+      'x-hushtone-result': 'failed',
+      'x-hushtone-error': 'GATEWAY_UNREACHABLE',
+    });
+    expect(phone.byeHeaders()).not.toHaveProperty('x-hushtone-gateway-reference');
   });
 });
 

@@ -95,6 +95,8 @@ export class FakeWorld {
   readonly openLegs = new Set<string>();
   answers: (EgressAnswer['kind'] | 'declined' | 'lost')[] = [];
   failAt = -1;
+  /** Called in the moment in which the call with number `failAt` fails. */
+  onFail: () => void = () => {};
   script: CallerScript = WILLING_CALLER;
   flow: Flow = PLAIN_FLOW;
   capabilities: GatewayAdapter['capabilities'] = {
@@ -107,13 +109,13 @@ export class FakeWorld {
   openLegMs = 0;
   targetAnswers = true;
   referAnswer: 'accepted' | 'completed' | 'failed' = 'completed';
-  readonly #clock: VirtualClock;
+  readonly clock: VirtualClock;
   readonly #times = new Map<FieldName, number>();
   #listener: ((event: MediaEvent) => void) | null = null;
   #legListener: LegListener | null = null;
 
   constructor(clock: VirtualClock) {
-    this.#clock = clock;
+    this.clock = clock;
   }
 
   get portCalls(): number {
@@ -142,7 +144,7 @@ export class FakeWorld {
       gateways: new Map([['sandbox', this.#gateway()]]),
       flows: new Map([[this.flow.name, this.flow]]),
       defaultFlow: this.flow.name,
-      clock: this.#clock,
+      clock: this.clock,
       log: silentLog,
       metrics: noMetrics,
       callsMax: 2,
@@ -173,6 +175,7 @@ export class FakeWorld {
   #enter(name: string): void {
     const isFailing = this.calls.length === this.failAt;
     this.calls.push(name);
+    if (isFailing) this.onFail();
     if (isFailing) throw new ServiceError('WORKER_UNAVAILABLE', `${name} failed by the test`);
   }
 
@@ -219,7 +222,7 @@ export class FakeWorld {
     return {
       openLeg: async ({ legId }) => {
         this.#enter('openLeg');
-        if (this.openLegMs > 0) await new Promise<void>((done) => this.#clock.startTimer(this.openLegMs, done));
+        if (this.openLegMs > 0) await new Promise<void>((done) => this.clock.startTimer(this.openLegMs, done));
         this.openLegs.add(legId);
         return local;
       },
@@ -287,14 +290,14 @@ export class FakeWorld {
 
   /** The caller hears the prompt for a second and keys. */
   #soon(fire: () => void): void {
-    this.#clock.startTimer(1_000, fire);
+    this.clock.startTimer(1_000, fire);
   }
 
   #keyed(paymentId: string, { field }: FieldOrder): void {
     const time = (this.#times.get(field) ?? 0) + 1;
     this.#times.set(field, time);
     const keyed = this.script.facts(field, time);
-    this.#clock.startTimer(2_000, () => {
+    this.clock.startTimer(2_000, () => {
       if (keyed === 'hangUp') return this.hangUp();
       if (keyed === 'silent') return;
       this.held.get(paymentId)?.add(field);
@@ -306,7 +309,7 @@ export class FakeWorld {
   async #answer(verb: string, key: string): Promise<EgressAnswer> {
     this.onSend?.();
     await new Promise<void>((resolve) => {
-      this.#clock.startTimer(1_000, resolve);
+      this.clock.startTimer(1_000, resolve);
     });
     const answered = (body: string): EgressAnswer => ({ kind: 'answered', status: 200, headers: {}, body });
     if (verb === 'lookup') return answered(this.charged.has(key) ? 'approved' : 'notFound');

@@ -18,9 +18,9 @@ const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
 const POLL_MS = 50;
 /** Each server of this process gets ports of its own. */
-const RTP_PORTS = 400;
+const RTP_PORTS = 200;
 const RTP_PORT_FIRST = 13_000;
-const RTP_SERVERS = 4;
+const RTP_SERVERS = 20;
 let serversStarted = 0;
 
 type Tree = { readonly [key: string]: unknown };

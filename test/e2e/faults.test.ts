@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { placeCall } from '../../src/caller/sip-phone.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
+import { childrenOf, TestServer } from '../harness/server.ts';
+
+/* What breaks, who is refused, and how everything ends. A server for each test: they take parts of it away. */
+
+async function started(...options: Parameters<typeof TestServer.start>): Promise<TestServer> {
+  const server = await TestServer.start(...options);
+  onTestFinished(async () => {
+    await server.stop();
+  });
+  return server;
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe.concurrent('a media worker that is killed in the middle of a card number', () => {
+  it('leaves the call up, asks for the number again from its first digit, and takes the payment', async () => {
+    const server = await started();
+    const phone = await call(server, { amountMinor: 3300, reference: 'KILLED-1' });
+    server.expectNoLeakOf(CARDS.visa);
+    await answerPrompt(phone, CARDS.visa.pan.slice(0, 8));
+    const before = server.pidOf('worker');
+    process.kill(before, 'SIGKILL');
+    // What is keyed into the gap belongs to nothing.
+    await phone.media.key('99', 'event');
+    await server.until('another worker runs', () => {
+      try {
+        return server.pidOf('worker') !== before;
+      } catch {
+        return false;
+      }
+    });
+    await keyCard(server, phone, CARDS.visa);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'KILLED-1')).toMatchObject({ result: 'approved', last4: '1881' });
+    expect(await charges(server, 'KILLED-1')).toHaveLength(1);
+  });
+});
+
+describe.concurrent('a call that no profile admits', () => {
+  it('gets 403, hears nothing and is counted', async () => {
+    // It admits 192.0.2.0/24 only, which nobody is.
+    const profile = readFileSync(new URL('../../sip-profiles/agent-pbx.yaml', import.meta.url), 'utf8');
+    const server = await started({
+      files: { 'profiles/trunk.yaml': profile },
+      config: { sip: { profiles: 'profiles' } },
+    });
+    const target = { server: `ws://127.0.0.1:${server.ports.ws}`, uri: 'sip:pay@127.0.0.1;amount=100' };
+    const phone = await placeCall(target, systemClock);
+    expect(await phone.answered).toBe(403);
+    expect(phone.media.packetsReceived).toBe(0);
+    const { text } = await server.get('/metrics');
+    expect(text).toMatch(/callsRefusedByAddress[^\n]* 1\n|refused[^\n]*address[^\n]* 1\n/i);
+    expect((await server.json<{ conversations: unknown[] }>('/v1/conversations')).conversations).toEqual([]);
+  });
+});
+
+describe.concurrent('Ctrl-C', () => {
+  it('lets the call that is on finish, refuses new ones, and ends everything with status 0', async () => {
+    const server = await started({ config: { drainMs: 60_000 } });
+    const phone = await call(server, { amountMinor: 3300, reference: 'DRAIN-1' });
+    server.expectNoLeakOf(CARDS.visa);
+    await answerPrompt(phone, CARDS.visa.pan);
+    const pids = childrenOf(server.supervisorPid);
+    server.signal('SIGINT');
+    await server.until('new calls are refused', async () => {
+      const other = await placeCall(
+        { server: `ws://127.0.0.1:${server.ports.ws}`, uri: 'sip:pay@127.0.0.1;amount=100' },
+        systemClock,
+      );
+      return (await other.answered) === 503;
+    });
+    await answerPrompt(phone, CARDS.visa.expiry);
+    await answerPrompt(phone, CARDS.visa.cvc);
+    await goodbye(phone);
+    expect(phone.byeHeaders()).toMatchObject({ 'x-hushtone-result': 'approved' });
+    expect(await server.exited).toBe(0);
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+
+  it('ends everything at once the second time', async () => {
+    const server = await started({ config: { drainMs: 60_000 } });
+    await call(server, { amountMinor: 3300, reference: 'DRAIN-2' });
+    const pids = childrenOf(server.supervisorPid);
+    server.signal('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    server.signal('SIGINT');
+    expect(await server.exited).toBe(130);
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+});
+
+describe.concurrent('a supervisor that is killed', () => {
+  it('takes its processes with it', async () => {
+    const server = await started();
+    const pids = childrenOf(server.supervisorPid);
+    expect(pids).toHaveLength(4);
+    server.signal('SIGKILL');
+    await server.exited;
+    const giveUpAt = Date.now() + 10_000;
+    while (pids.some(isRunning) && Date.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+});
+
+describe.concurrent('a start that cannot be', () => {
+  it('names port, protocol and configuration key in one line where a port is in use', async () => {
+    const first = await started();
+    const second = await TestServer.launch({ config: { sip: { udpPort: first.ports.udp } } });
+    expect(await second.exited).toBe(1);
+    expect(second.output.trimEnd()).toBe(
+      `hushtone serve: 127.0.0.1 port ${first.ports.udp} (udp), which sip.udpPort asks for, is in use by another process`,
+    );
+    await second.stop();
+  });
+
+  it('names file, key and what was expected where the configuration is wrong', async () => {
+    const second = await TestServer.launch({ config: { sip: { udpPort: 'five' } } });
+    expect(await second.exited).toBe(1);
+    expect(second.output).toMatch(/hushtone\.yaml.*sip\.udpPort.*expected/);
+    await second.stop();
+  });
+});
