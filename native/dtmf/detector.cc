@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "dtmf/correlate.h"
+
 namespace hushtone {
 namespace {
 
@@ -42,8 +44,14 @@ constexpr uint32_t kBridgeBlocks = 5;
 // After Forget: the jitter buffer was emptied too, so up to 60 ms of quiet are ours and not the caller's.
 constexpr uint32_t kDeafBlocks = 16;
 
+// Without the care for infinities that std::complex takes: there are none here.
+std::complex<float> Times(std::complex<float> a, std::complex<float> b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
 struct Tables {
-  alignas(64) float wave[kBlockSamples][16];
+  Correlate correlate;
+  alignas(64) Wave wave[kBlockSamples];
   std::complex<float> advance[8];
   std::complex<float> detune[8][3];
 };
@@ -51,6 +59,7 @@ struct Tables {
 const Tables& TheTables() {
   static const Tables tables = [] {
     Tables made{};
+    made.correlate = FastestCorrelate();
     for (size_t tone = 0; tone < 8; ++tone) {
       const double step = 2.0 * std::numbers::pi * static_cast<double>(kFrequenciesHz[tone]) / kDetectorSampleRate;
       for (size_t n = 0; n < kBlockSamples; ++n) {
@@ -69,7 +78,7 @@ const Tables& TheTables() {
   return tables;
 }
 
-float Square(std::complex<float> value) { return std::norm(value); }
+float Square(std::complex<float> value) { return value.real() * value.real() + value.imag() * value.imag(); }
 
 }  // namespace
 
@@ -104,14 +113,7 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
   const Tables& tables = TheTables();
   const size_t room = kBlockSamples - filled_;
   const size_t taken = samples.size() < room ? samples.size() : room;
-  float energy = 0;
-  for (size_t i = 0; i < taken; ++i) {
-    const float sample = samples[i];
-    const float* wave = tables.wave[filled_ + i];
-    energy += sample * sample;
-    for (size_t k = 0; k < 2 * kTones; ++k) sums_[k] += sample * wave[k];
-  }
-  block_energy_ += energy;
+  tables.correlate(samples.data(), taken, tables.wave + filled_, sums_.data(), &block_energy_);
   filled_ += taken;
   return taken;
 }
@@ -120,10 +122,10 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
   const Tables& tables = TheTables();
   Block& block = ring_[blocks_ % kWindowBlocks];
   for (size_t tone = 0; tone < kTones; ++tone) {
-    block.tone[tone] = Complex(sums_[tone], sums_[kTones + tone]) * rotation_[tone];
-    rotation_[tone] *= tables.advance[tone];
+    block.tone[tone] = Times(Complex(sums_[tone], sums_[kTones + tone]), rotation_[tone]);
+    rotation_[tone] = Times(rotation_[tone], tables.advance[tone]);
   }
-  block.energy = block_energy_;
+  block.energy = static_cast<float>(block_energy_);
   sums_.fill(0);
   block_energy_ = 0;
   // Rounding makes the unit vectors grow or shrink; 64 blocks are too few for it to show.
@@ -166,9 +168,16 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
 
 DtmfDetector::Window DtmfDetector::MakeWindow() const {
   Window window{};
+  for (const Block& block : ring_) window.energy += block.energy;
+  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
+  constexpr float kSamples = kWindowBlocks * kBlockSamples;
+  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
+  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
+  // Silence: row and column measure at most all of the energy each, and noise has them far below.
+  if (window.energy * 2.0F < kLevelMin) return window;
+
   for (const Block& block : ring_) {
     for (size_t tone = 0; tone < kTones; ++tone) window.tone[tone] += block.tone[tone];
-    window.energy += block.energy;
   }
   float power[kTones];
   for (size_t tone = 0; tone < kTones; ++tone) power[tone] = Square(window.tone[tone]);
@@ -182,14 +191,6 @@ DtmfDetector::Window DtmfDetector::MakeWindow() const {
   window.row = static_cast<uint8_t>(row);
   window.column = static_cast<uint8_t>(column - 4);
 
-  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
-  constexpr float kSamples = kWindowBlocks * kBlockSamples;
-  window.tone_energy = 2.0F * (BestPower(row) + BestPower(column)) / kSamples;
-  const float tone_energy = window.tone_energy;
-  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
-  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
-  if (tone_energy < kLevelMin) return window;
-  if (tone_energy < kWindowToneShareMin * window.energy) return window;
   constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
   static_assert(kTwistMaxDb == 12.0F);
   if (power[row] > kTwistMax * power[column] || power[column] > kTwistMax * power[row]) return window;
@@ -197,6 +198,9 @@ DtmfDetector::Window DtmfDetector::MakeWindow() const {
     if (i != row && power[i] * kDominance > power[row]) return window;
     if (4 + i != column && power[4 + i] * kDominance > power[column]) return window;
   }
+  window.tone_energy = 2.0F * (BestPower(row) + BestPower(column)) / kSamples;
+  if (window.tone_energy < kLevelMin) return window;
+  if (window.tone_energy < kWindowToneShareMin * window.energy) return window;
   window.is_candidate = true;
   return window;
 }
@@ -210,8 +214,8 @@ float DtmfDetector::BestPower(size_t tone) const {
     Complex sum(0, 0);
     Complex turn(1, 0);
     for (size_t i = 0; i < kWindowBlocks; ++i) {
-      sum += ring_[(blocks_ + i) % kWindowBlocks].tone[tone] * turn;  // Oldest first.
-      turn *= detune;
+      sum += Times(ring_[(blocks_ + i) % kWindowBlocks].tone[tone], turn);  // Oldest first.
+      turn = Times(turn, detune);
     }
     best = std::max(best, Square(sum));
   }
@@ -230,8 +234,8 @@ void DtmfDetector::Extend(const Window& window) {
   const Complex row = window.tone[window.row];
   const Complex column = window.tone[size_t{4} + window.column];
   if (run_.hops > 0 && run_.last_window + 1 == blocks_) {
-    const Complex step_row = row * std::conj(run_.last_row);
-    const Complex step_column = column * std::conj(run_.last_column);
+    const Complex step_row = Times(row, std::conj(run_.last_row));
+    const Complex step_column = Times(column, std::conj(run_.last_column));
     run_.advance_row += step_row;
     run_.advance_column += step_column;
     run_.step_row += std::abs(step_row);

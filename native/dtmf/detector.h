@@ -105,7 +105,7 @@ class DtmfDetector {
   InbandPress Describe(bool begins, bool ended) const;
 
   alignas(64) std::array<float, 2 * kTones> sums_;
-  float block_energy_ = 0;
+  int64_t block_energy_ = 0;
   size_t filled_ = 0;
   uint64_t blocks_ = 0;
   std::array<Complex, kTones> rotation_;      // Brings each block to one phase reference.

@@ -1,6 +1,7 @@
 // The in-band detector on tones made here: what ITU-T Q.24 wants operated and refused.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 #include <random>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "audio/g711.h"
 #include "check.h"
+#include "dtmf/correlate.h"
 #include "dtmf/detector.h"
 
 using namespace hushtone;
@@ -115,6 +117,26 @@ int main() {
     CHECK(std::abs(static_cast<double>(presses[0].onset_sample) / 8.0 - 100.0) <= 6.0);
     CHECK(std::abs(presses[0].duration_samples / 8.0 - 100.0) <= 10.0);
     CHECK(std::fabs(presses[0].level_dbm0 - -10.0F) <= 1.5F);   // Two tones of -13 dBm0 are -10 together.
+  }
+
+  // Every CPU comes to the same bits, whatever the cutting.
+  std::mt19937 bits(6);
+  std::vector<int16_t> any(kBlockSamples);
+  Wave waves[kBlockSamples];
+  for (auto& wave : waves) {
+    for (float& value : wave) value = static_cast<float>(bits()) / 4294967296.0F - 0.5F;
+  }
+  for (size_t count = 0; count <= kBlockSamples; ++count) {
+    for (int16_t& sample : any) sample = static_cast<int16_t>(bits() >> 16);
+    any[0] = -32768;
+    float portable[16], fastest[16];
+    for (size_t k = 0; k < 16; ++k) portable[k] = fastest[k] = static_cast<float>(k);
+    int64_t portable_energy = 0, fastest_energy = 0;
+    CorrelatePortable(any.data(), count, waves, portable, &portable_energy);
+    FastestCorrelate()(any.data(), count, waves, fastest, &fastest_energy);
+    CHECK(std::memcmp(portable, fastest, sizeof portable) == 0);
+    CHECK(portable_energy == fastest_energy);
+    if (count == 1) CHECK(portable_energy == int64_t{32768} * 32768);
   }
 
   // Noise alone says nothing for a minute.
