@@ -112,16 +112,21 @@ bool PlayoutBuffer::Take(int16_t* out) {
 
   uint32_t missing = 0;
   const uint32_t share = empty_frames_ < kFadeFrames ? kFadeFrames - empty_frames_ : 0;
-  for (uint32_t i = 0; i < kFrameSamples; ++i) {
+  // The playing point is always at a granule's beginning: it starts there and moves by whole ones.
+  for (uint32_t i = 0; i < kFrameSamples; i += kGranule) {
     const uint32_t at = play_at_ + i;
     if (IsWritten(at)) {
-      out[i] = DecodeSample(law_, codes_[at % kRingCodes]);
-    } else {
-      ++missing;
-      out[i] = static_cast<int16_t>(last_[i] * static_cast<int32_t>(share) / static_cast<int32_t>(kFadeFrames));
+      std::array<uint8_t, kGranule> codes;
+      for (uint32_t n = 0; n < kGranule; ++n) codes[n] = codes_[(at + n) % kRingCodes];
+      Decode(law_, codes, out + i);
+      SetWritten(at, false);
+      continue;
+    }
+    missing += kGranule;
+    for (uint32_t n = i; n < i + kGranule; ++n) {
+      out[n] = static_cast<int16_t>(last_[n] * static_cast<int32_t>(share) / static_cast<int32_t>(kFadeFrames));
     }
   }
-  for (uint32_t i = 0; i < kFrameSamples; i += kGranule) SetWritten(play_at_ + i, false);
   play_at_ += kFrameSamples;
 
   if (missing == kFrameSamples) {

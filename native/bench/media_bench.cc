@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,11 +18,26 @@ using namespace hushtone;
 
 namespace {
 
+constexpr auto kMargin = std::chrono::milliseconds(1500);
+
 double CpuSeconds() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
   const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+LegStats Sum(Engine& engine, const std::vector<LegHandle>& legs) {
+  LegStats sum;
+  for (const LegHandle leg : legs) {
+    LegStats stats;
+    if (engine.ReadStats(leg, &stats) != EngineFault::kNone) continue;
+    sum.packets_received += stats.packets_received;
+    sum.packets_sent += stats.packets_sent;
+    sum.packets_lost += stats.packets_lost;
+    sum.packets_late += stats.packets_late;
+  }
+  return sum;
 }
 
 long ResidentKb() {
@@ -88,22 +104,20 @@ int main(int count, char** arguments) {
   std::fclose(file);
   std::printf("ready\n");
   std::fflush(stdout);
-  std::this_thread::sleep_for(std::chrono::seconds(seconds));
-
-  LegStats sum;
-  for (const LegHandle leg : handles) {
-    LegStats stats;
-    if (engine->ReadStats(leg, &stats) != EngineFault::kNone) continue;
-    sum.packets_received += stats.packets_received;
-    sum.packets_sent += stats.packets_sent;
-    sum.packets_lost += stats.packets_lost;
-    sum.packets_late += stats.packets_late;
-  }
-  const double cpu = CpuSeconds();
-  const auto packets = static_cast<double>(sum.packets_received > 0 ? sum.packets_received : 1);
+  // The generator starts after "ready" and may end before us: only what lies between counts.
+  std::this_thread::sleep_for(kMargin);
+  const LegStats before = Sum(*engine, handles);
+  const double cpu_before = CpuSeconds();
+  std::this_thread::sleep_for(std::chrono::seconds(seconds) - 2 * kMargin);
+  LegStats sum = Sum(*engine, handles);
+  const double cpu = CpuSeconds() - cpu_before;
+  sum.packets_received -= before.packets_received;
+  sum.packets_sent -= before.packets_sent;
+  // A packet is one received and one sent, as the relay's is.
+  const double packets = static_cast<double>(sum.packets_received + sum.packets_sent) / 2.0;
   std::printf("{\"legs\":%d,\"packets\":%llu,\"sent\":%llu,\"lost\":%llu,\"late\":%llu,\"cpuS\":%.3f,\"usPerPacket\":%.3f,\"kbPerCall\":%.1f}\n",
               legs, static_cast<unsigned long long>(sum.packets_received), static_cast<unsigned long long>(sum.packets_sent),
               static_cast<unsigned long long>(sum.packets_lost), static_cast<unsigned long long>(sum.packets_late), cpu,
-              cpu * 1e6 / packets, static_cast<double>(ResidentKb() - resident_before) / (legs / 2.0));
+              cpu * 1e6 / (packets > 0 ? packets : 1), static_cast<double>(ResidentKb() - resident_before) / (legs / 2.0));
   return 0;
 }

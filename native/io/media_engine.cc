@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ constexpr size_t kReadyMax = 1024;                // Sockets read in one tick; t
 constexpr size_t kCommandsPerTickMax = 256;
 constexpr uint64_t kRtcpTag = 1U << 16;
 constexpr uint64_t kSignalTag = 1U << 17;
+constexpr int kMediaThreadNice = -11;              // What desktops give to sound.
 constexpr uint64_t kCatchUpTicksMax = 20;         // After a longer stop of the machine the clock starts again.
 
 uint64_t MonotonicNs() {
@@ -424,6 +426,8 @@ EngineFault MediaEngine::ReadStats(LegHandle leg, LegStats* out) {
 // ---------------------------------------------------------------------------------------------- media thread
 
 void MediaEngine::Run() {
+  // On Linux 0 is the calling thread. Where it is refused (no CAP_SYS_NICE) the clock is only as good as the machine.
+  (void)setpriority(PRIO_PROCESS, 0, kMediaThreadNice);
   uint64_t next_ns = MonotonicNs();
   uint64_t tick = 0;
   while (!stopping_.load(std::memory_order_relaxed)) {
