@@ -10,11 +10,13 @@ export interface Row {
   readonly peerValue?: number;
 }
 
+export type Report = (row: Omit<Row, 'case'>) => void;
+
 export interface BenchCase {
   readonly name: string;
   /** The question and its target, as the README has them. */
   readonly question: string;
   readonly target: string;
   /** Throws an Error with one sentence where the machine lacks something. */
-  run(report: (row: Omit<Row, 'case'>) => void): Promise<void>;
+  run(report: Report): Promise<void>;
 }

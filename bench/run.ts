@@ -1,5 +1,5 @@
 /**
- * Runs the benchmark cases, one after the other: `node bench/run.ts [--case NAME] [--save]`. Prints one JSON object a line,
+ * Runs the benchmark cases, one after the other: `node bench/run.ts [--case NAME …] [--save]`. Prints one JSON object a line,
  * for people on a terminal a table. `--save` also writes results/<date>-<commit>.jsonl.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,17 +9,23 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase, Row } from './case.ts';
 
+/** Nobody waits longer for a sign of life; a case that blocks this thread shows none. */
+const PROGRESS_EACH_MS = 2_000;
 const HERE = import.meta.dirname;
 
-const { values } = parseArgs({ options: { case: { type: 'string' }, save: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { case: { type: 'string', multiple: true }, save: { type: 'boolean', default: false } },
+});
 
 const files = readdirSync(join(HERE, 'cases')).filter((name) => name.endsWith('.ts'));
 const cases = await Promise.all(
   files.sort().map(async (name) => ((await import(`./cases/${name}`)) as { bench: BenchCase }).bench),
 );
-const chosen = cases.filter((one) => values.case === undefined || one.name === values.case);
+const chosen = cases.filter((one) => values.case === undefined || values.case.includes(one.name));
 if (chosen.length === 0) {
-  process.stderr.write(`bench: no case "${values.case}"; there are ${cases.map((one) => one.name).join(', ')}\n`);
+  process.stderr.write(
+    `bench: no case "${values.case?.join()}"; there are ${cases.map((one) => one.name).join(', ')}\n`,
+  );
   process.exit(2);
 }
 
@@ -27,6 +33,11 @@ const rows: Row[] = [];
 const shown = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
 for (const one of chosen) {
   if (process.stdout.isTTY) process.stdout.write(`\n${one.name}: ${one.question}\n  target: ${one.target}\n`);
+  const startedAt = performance.now();
+  const progress = setInterval(() => {
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+    process.stderr.write(`bench: ${one.name} runs (${seconds} s)\n`);
+  }, PROGRESS_EACH_MS);
   try {
     await one.run((measured) => {
       const row = { case: one.name, ...measured };
@@ -38,6 +49,8 @@ for (const one of chosen) {
   } catch (error) {
     process.stderr.write(`bench: ${one.name} did not run: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
+  } finally {
+    clearInterval(progress);
   }
 }
 
