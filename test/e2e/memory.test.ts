@@ -1,0 +1,102 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Card } from '../harness/leak-watch.ts';
+import { canScan, scanMemory } from '../harness/memory-scan.ts';
+import { answerPrompt, CARDS, call, paymentNow, paymentOf } from '../harness/payer.ts';
+import { QUICK_FLOW, TestServer } from '../harness/server.ts';
+
+/*
+ * Searches the memory of the control process while a card is keyed, and of control and worker after the payment, for the
+ * number in six encodings; against a plain gateway, one behind TLS, and one that echoes the request. Callers and gateways
+ * are outsiders and not searched.
+ */
+
+const ENTRY = fileURLToPath(new URL('../../src/cli/hushtone.js', import.meta.url));
+/** Runs of so many digits of the number count too. */
+const RUN_DIGITS = 12;
+
+const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
+const gateways: ChildProcess[] = [];
+let server: TestServer;
+
+async function gateway(scheme: 'http' | 'https', ...argv: string[]): Promise<string> {
+  const child = spawn(process.execPath, [ENTRY, 'sandbox-gateway', '--listen', '127.0.0.1:0', ...argv], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  gateways.push(child);
+  const line = await new Promise<string>((resolve) => child.stdout.once('data', (bytes) => resolve(String(bytes))));
+  return `${scheme}://127.0.0.1:${/:(\d+)\s*$/.exec(line)?.[1]}`;
+}
+
+const certificate = join(folder, 'gateway.pem');
+const key = join(folder, 'gateway.key');
+
+beforeAll(async () => {
+  const openssl = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=sandbox'];
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate];
+  execFileSync('openssl', [...openssl, ...names], { stdio: 'ignore' });
+  const [plain, tls, echo] = await Promise.all([
+    gateway('http'),
+    gateway('https', '--tls-cert', certificate, '--tls-key', key),
+    gateway('http', '--echo'),
+  ]);
+  server = await TestServer.start({
+    config: {
+      gateways: {
+        plain: { kind: 'sandbox', url: plain },
+        tls: { kind: 'sandbox', url: tls, caFile: certificate },
+        echo: { kind: 'sandbox', url: echo },
+      },
+      flows: {
+        default: { gateway: 'plain' },
+        tls: { ...QUICK_FLOW, gateway: 'tls' },
+        echo: { ...QUICK_FLOW, gateway: 'echo' },
+      },
+    },
+  });
+});
+
+afterAll(async () => {
+  for (const child of gateways) child.kill();
+  rmSync(folder, { recursive: true, force: true });
+  expect(await server?.stop()).toBe(0);
+});
+
+describe.skipIf(!canScan(process.pid))('the card number in memory', () => {
+  it.each([
+    ['plain', 'default', CARDS.amex],
+    ['TLS', 'tls', CARDS.visa],
+    ['echoing', 'echo', CARDS.mastercard],
+  ] as [string, string, Card][])(
+    'is nowhere in control at any time, and in the worker only in locked memory until it is wiped: %s gateway',
+    async (_, flow, card) => {
+      const [control, worker] = [server.pidOf('control'), server.pidOf('worker')];
+      expect(canScan(worker), 'the worker forbids dumps: only root can look into it').toBe(true);
+      const reference = `MEMORY-${flow}`;
+      server.expectNoLeakOf(card);
+      const phone = await call(server, { amountMinor: 2500, reference, flow });
+
+      await answerPrompt(phone, card.pan);
+      await answerPrompt(phone, card.expiry);
+      expect(scanMemory(control, card.pan, RUN_DIGITS)).toEqual([]);
+      const held = scanMemory(worker, card.pan);
+      // The scanner sees what is there: the vault.
+      expect(held.length).toBeGreaterThan(0);
+      expect(held.filter(({ region }) => !region.endsWith('(locked)'))).toEqual([]);
+
+      await answerPrompt(phone, card.cvc);
+      await server.until(
+        'the result is announced',
+        async () => (await paymentNow(server, reference))?.state === 'announcing',
+      );
+      await phone.hangUp();
+      expect(await paymentOf(server, reference)).toMatchObject({ result: 'approved', last4: card.pan.slice(-4) });
+      expect(scanMemory(control, card.pan, RUN_DIGITS)).toEqual([]);
+      expect(scanMemory(worker, card.pan, RUN_DIGITS)).toEqual([]);
+    },
+  );
+});
