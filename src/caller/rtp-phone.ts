@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { RtpPacket } from 'rtp.js/packets';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { decodeUlaw, encodeUlaw } from '../lib/g711.ts';
-import { SAMPLE_RATE, toneOf } from './tones.ts';
+import { mix, SAMPLE_RATE, toneOf } from './tones.ts';
 
 /*
  * The media of a simulated caller: RTP of rtp.js over a UDP socket, a packet each 20 ms. It hears, records and keys as a
@@ -15,8 +15,13 @@ const FRAME_SAMPLES = (SAMPLE_RATE * FRAME_MS) / 1000;
 const SILENCE = 0xff;
 /** A recording longer than this goes on without being kept. */
 const RECORD_MS_MAX = 600_000;
-const EVENT_MS = 100;
-const GAP_MS = 80;
+/** A key is down for so long, and so long passes to the next. */
+const KEY_FRAMES = 5;
+const GAP_FRAMES = 4;
+/** RFC 4733 §2.5.1.4: the end of an event is sent three times. */
+const END_PACKETS = 3;
+/** Packets that came early wait for their frame of the recording; more than this is a burst, and the oldest go. */
+const HEARD_WAITING_MAX = 10;
 /** Louder than this is a prompt. */
 const SPEECH_MEAN_SQUARE = 150 ** 2;
 const EVENT_CODES = '0123456789*#';
@@ -27,6 +32,18 @@ export interface Heard {
   /** Left: what the caller heard. Right: what the caller keyed, as tones. 8 kHz. */
   readonly left: Int16Array;
   readonly right: Int16Array;
+}
+
+/** 20 ms of a key press: what goes out, and how it sounds in the recording. */
+interface KeyFrame {
+  /** In the place of audio; null: audio, with the tone in it where there is one. */
+  readonly event: {
+    readonly code: number;
+    readonly end: boolean;
+    readonly durationTs: number;
+    readonly first: boolean;
+  } | null;
+  readonly tone: Int16Array | null;
 }
 
 export class RtpPhone {
@@ -42,13 +59,12 @@ export class RtpPhone {
   readonly #ssrc = Math.floor(Math.random() * 0xffff_ffff);
   /** Samples to say, 20 ms a frame; behind them silence. */
   #saying = new Int16Array(0);
-  /** Packets of key presses that take the place of audio, one a frame. */
-  #events: { readonly event: number; readonly end: boolean; readonly durationTs: number; readonly first: boolean }[] =
-    [];
+  /** One a frame, so that a clock that comes late delays a press and never shortens it. */
+  #keyFrames: KeyFrame[] = [];
   #eventTimestamp = 0;
   readonly #heard: Int16Array[] = [];
   readonly #keyed: Int16Array[] = [];
-  #heardNow: Int16Array | null = null;
+  #heardWaiting: Int16Array[] = [];
   #lastSpeechAt = 0;
   #hasHeardSpeech = false;
   #isClosed = false;
@@ -90,13 +106,9 @@ export class RtpPhone {
 
   /** Keys one after the other; settles when the last is through. */
   async key(keys: string, style: KeyStyle, background?: Int16Array): Promise<void> {
-    const each = EVENT_MS + GAP_MS;
     if (background !== undefined) this.say(background);
-    for (const key of keys) {
-      if (style === 'inband') this.#sayOver(toneOf(key, EVENT_MS));
-      else this.#keyByEvent(key);
-      await this.wait(each);
-    }
+    for (const key of keys) this.#keyFrames.push(...framesOf(key, style));
+    while (!this.#isClosed && this.#keyFrames.length > 0) await this.wait(FRAME_MS);
   }
 
   /** Speech or noise, behind whatever is being said already. */
@@ -143,46 +155,27 @@ export class RtpPhone {
     this.#socket.close();
   }
 
-  #keyByEvent(key: string): void {
-    const event = EVENT_CODES.indexOf(key);
-    if (event < 0) throw new Error(`no key ${key}`);
-    const frames = EVENT_MS / FRAME_MS;
-    for (let i = 1; i <= frames; i++)
-      this.#events.push({ event, end: false, durationTs: i * FRAME_SAMPLES, first: i === 1 });
-    for (let i = 0; i < 3; i++)
-      this.#events.push({ event, end: true, durationTs: frames * FRAME_SAMPLES, first: false });
-    this.#keyed.push(toneOf(key, EVENT_MS, -20));
-  }
-
-  #sayOver(tone: Int16Array): void {
-    const said = this.#saying.slice();
-    const length = Math.max(said.length, tone.length);
-    const sum = new Int16Array(length);
-    for (let i = 0; i < length; i++) sum[i] = Math.max(-32_768, Math.min(32_767, (said[i] ?? 0) + (tone[i] ?? 0)));
-    this.#saying = sum;
-    this.#keyed.push(tone);
-  }
-
   /** Absolute times, so that no delay adds up. */
   #next(): void {
-    this.#send();
-    this.#record();
+    const keyFrame = this.#keyFrames.shift() ?? null;
+    this.#send(keyFrame);
+    this.#record(keyFrame);
     this.#frames += 1;
     const due = this.#startedAt + this.#frames * FRAME_MS;
     this.#timer = this.#clock.startTimer(Math.max(0, due - this.#clock.now()), () => this.#next());
   }
 
-  #send(): void {
+  #send(keyFrame: KeyFrame | null): void {
     if (this.#remote === null) return;
-    const event = this.#events.shift();
+    const event = keyFrame?.event ?? null;
     if (event?.first) this.#eventTimestamp = this.#timestamp;
     const packet = new RtpPacket();
     packet.setSsrc(this.#ssrc >>> 0);
     packet.setSequenceNumber(this.#sequenceNumber++ & 0xffff);
-    packet.setPayloadType(event === undefined ? 0 : this.#eventPayloadType);
+    packet.setPayloadType(event === null ? 0 : this.#eventPayloadType);
     packet.setMarker(event?.first === true);
-    packet.setTimestamp((event === undefined ? this.#timestamp : this.#eventTimestamp) >>> 0);
-    packet.setPayload(asView(event === undefined ? this.#audio() : eventBytes(event)));
+    packet.setTimestamp((event === null ? this.#timestamp : this.#eventTimestamp) >>> 0);
+    packet.setPayload(asView(event === null ? this.#audio(keyFrame?.tone ?? null) : eventBytes(event)));
     this.#timestamp += FRAME_SAMPLES;
     if (Math.random() < this.lossShare) return;
     const view = packet.getView();
@@ -193,12 +186,12 @@ export class RtpPhone {
     );
   }
 
-  #audio(): Uint8Array {
-    if (this.#saying.length === 0) return new Uint8Array(FRAME_SAMPLES).fill(SILENCE);
-    const frame = new Int16Array(FRAME_SAMPLES);
-    frame.set(this.#saying.subarray(0, FRAME_SAMPLES));
-    this.#saying = this.#saying.slice(FRAME_SAMPLES);
-    return encodeUlaw(frame);
+  #audio(tone: Int16Array | null): Uint8Array {
+    if (this.#saying.length === 0 && tone === null) return new Uint8Array(FRAME_SAMPLES).fill(SILENCE);
+    const said = this.#saying.subarray(0, FRAME_SAMPLES);
+    this.#saying = this.#saying.subarray(FRAME_SAMPLES);
+    const frame = mix(said, tone ?? new Int16Array(FRAME_SAMPLES));
+    return encodeUlaw(frame.subarray(0, FRAME_SAMPLES));
   }
 
   #hear(message: Buffer): void {
@@ -212,7 +205,8 @@ export class RtpPhone {
     if (packet.getPayloadType() !== 0) return;
     const view = packet.getPayload();
     const samples = decodeUlaw(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-    this.#heardNow = samples;
+    this.#heardWaiting.push(samples);
+    if (this.#heardWaiting.length > HEARD_WAITING_MAX) this.#heardWaiting.shift();
     let sum = 0;
     for (const sample of samples) sum += sample * sample;
     if (sum / Math.max(1, samples.length) < SPEECH_MEAN_SQUARE) return;
@@ -220,23 +214,41 @@ export class RtpPhone {
     this.#lastSpeechAt = this.#clock.now();
   }
 
-  #record(): void {
+  #record(keyFrame: KeyFrame | null): void {
     if (this.#heard.length * FRAME_MS > RECORD_MS_MAX) return;
-    this.#heard.push(this.#heardNow ?? new Int16Array(FRAME_SAMPLES));
-    this.#heardNow = null;
-    // Keys were put in as they were pressed; the rest of the right side is silence.
-    const keyed = this.#keyed.reduce((sum, part) => sum + part.length, 0);
-    const heard = this.#heard.length * FRAME_SAMPLES;
-    if (keyed < heard) this.#keyed.push(new Int16Array(heard - keyed));
+    this.#heard.push(frameOf(this.#heardWaiting.shift()));
+    this.#keyed.push(frameOf(keyFrame?.tone));
   }
+}
+
+function framesOf(key: string, style: KeyStyle): KeyFrame[] {
+  const code = EVENT_CODES.indexOf(key);
+  if (code < 0) throw new Error(`no key ${key}`);
+  const tone = toneOf(key, KEY_FRAMES * FRAME_MS);
+  return Array.from({ length: KEY_FRAMES + GAP_FRAMES }, (_, i): KeyFrame => {
+    const isDown = i < KEY_FRAMES;
+    const isEvent = style === 'event' && i < KEY_FRAMES + END_PACKETS;
+    const durationTs = Math.min(i + 1, KEY_FRAMES) * FRAME_SAMPLES;
+    return {
+      event: isEvent ? { code, end: !isDown, durationTs, first: i === 0 } : null,
+      tone: isDown ? tone.subarray(i * FRAME_SAMPLES, (i + 1) * FRAME_SAMPLES) : null,
+    };
+  });
+}
+
+/** Exactly one frame: cut, or silence behind it. */
+function frameOf(samples: Int16Array | null | undefined): Int16Array {
+  const frame = new Int16Array(FRAME_SAMPLES);
+  if (samples) frame.set(samples.subarray(0, FRAME_SAMPLES));
+  return frame;
 }
 
 function asView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function eventBytes(event: { event: number; end: boolean; durationTs: number }): Uint8Array {
-  return Uint8Array.of(event.event, (event.end ? 0x80 : 0) | 10, event.durationTs >> 8, event.durationTs & 0xff);
+function eventBytes(event: { code: number; end: boolean; durationTs: number }): Uint8Array {
+  return Uint8Array.of(event.code, (event.end ? 0x80 : 0) | 10, event.durationTs >> 8, event.durationTs & 0xff);
 }
 
 function join(parts: readonly Int16Array[]): Int16Array {

@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { placeCall } from '../../src/caller/sip-phone.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
-import { childrenOf, TestServer } from '../harness/server.ts';
+import { childrenOf, type ServerOptions, TestServer } from '../harness/server.ts';
 
 /* What breaks, who is refused, and how everything ends. A server for each test: they take parts of it away. */
 
-async function started(...options: Parameters<typeof TestServer.start>): Promise<TestServer> {
-  const server = await TestServer.start(...options);
-  onTestFinished(async () => {
+/** Stopped, and looked through for leaks, when the test has finished. */
+async function started(finished: TestContext['onTestFinished'], options: ServerOptions = {}): Promise<TestServer> {
+  const server = await TestServer.start(options);
+  finished(async () => {
     await server.stop();
   });
   return server;
@@ -25,8 +26,10 @@ const isRunning = (pid: number): boolean => {
 };
 
 describe.concurrent('a media worker that is killed in the middle of a card number', () => {
-  it('leaves the call up, asks for the number again from its first digit, and takes the payment', async () => {
-    const server = await started();
+  it('leaves the call up, asks for the number again from its first digit, and takes the payment', async ({
+    onTestFinished,
+  }) => {
+    const server = await started(onTestFinished);
     const phone = await call(server, { amountMinor: 3300, reference: 'KILLED-1' });
     server.expectNoLeakOf(CARDS.visa);
     await answerPrompt(phone, CARDS.visa.pan.slice(0, 8));
@@ -49,10 +52,10 @@ describe.concurrent('a media worker that is killed in the middle of a card numbe
 });
 
 describe.concurrent('a call that no profile admits', () => {
-  it('gets 403, hears nothing and is counted', async () => {
+  it('gets 403, hears nothing and is counted', async ({ onTestFinished }) => {
     // It admits 192.0.2.0/24 only, which nobody is.
     const profile = readFileSync(new URL('../../sip-profiles/agent-pbx.yaml', import.meta.url), 'utf8');
-    const server = await started({
+    const server = await started(onTestFinished, {
       files: { 'profiles/trunk.yaml': profile },
       config: { sip: { profiles: 'profiles' } },
     });
@@ -67,8 +70,10 @@ describe.concurrent('a call that no profile admits', () => {
 });
 
 describe.concurrent('Ctrl-C', () => {
-  it('lets the call that is on finish, refuses new ones, and ends everything with status 0', async () => {
-    const server = await started({ config: { drainMs: 60_000 } });
+  it('lets the call that is on finish, refuses new ones, and ends everything with status 0', async ({
+    onTestFinished,
+  }) => {
+    const server = await started(onTestFinished, { config: { drainMs: 60_000 } });
     const phone = await call(server, { amountMinor: 3300, reference: 'DRAIN-1' });
     server.expectNoLeakOf(CARDS.visa);
     await answerPrompt(phone, CARDS.visa.pan);
@@ -89,8 +94,8 @@ describe.concurrent('Ctrl-C', () => {
     expect(pids.filter(isRunning)).toEqual([]);
   });
 
-  it('ends everything at once the second time', async () => {
-    const server = await started({ config: { drainMs: 60_000 } });
+  it('ends everything at once the second time', async ({ onTestFinished }) => {
+    const server = await started(onTestFinished, { config: { drainMs: 60_000 } });
     await call(server, { amountMinor: 3300, reference: 'DRAIN-2' });
     const pids = childrenOf(server.supervisorPid);
     server.signal('SIGINT');
@@ -102,8 +107,8 @@ describe.concurrent('Ctrl-C', () => {
 });
 
 describe.concurrent('a supervisor that is killed', () => {
-  it('takes its processes with it', async () => {
-    const server = await started();
+  it('takes its processes with it', async ({ onTestFinished }) => {
+    const server = await started(onTestFinished);
     const pids = childrenOf(server.supervisorPid);
     expect(pids).toHaveLength(4);
     server.signal('SIGKILL');
@@ -115,8 +120,8 @@ describe.concurrent('a supervisor that is killed', () => {
 });
 
 describe.concurrent('a start that cannot be', () => {
-  it('names port, protocol and configuration key in one line where a port is in use', async () => {
-    const first = await started();
+  it('names port, protocol and configuration key in one line where a port is in use', async ({ onTestFinished }) => {
+    const first = await started(onTestFinished);
     const second = await TestServer.launch({ config: { sip: { udpPort: first.ports.udp } } });
     expect(await second.exited).toBe(1);
     expect(second.output.trimEnd()).toBe(

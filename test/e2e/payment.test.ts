@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readWav } from '../../src/lib/wav.ts';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentNow, paymentOf } from '../harness/payer.ts';
 import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 
@@ -11,6 +12,16 @@ import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 let server: TestServer;
 /** tcpmux: nobody listens there. */
 const CLOSED_PORT = 1;
+
+/** A voice in the room, well below the tones. */
+const SPEECH_SHARE = 0.2;
+
+function speech(): Int16Array {
+  const file = readFileSync(new URL('../../prompts/en-US/balance-is.wav', import.meta.url));
+  const read = readWav(file);
+  if (!read.ok) throw new Error(read.reason);
+  return Int16Array.from(read.wav.channels[0] ?? [], (sample) => sample * SPEECH_SHARE);
+}
 
 beforeAll(async () => {
   server = await TestServer.start({
@@ -28,7 +39,7 @@ afterAll(async () => {
 describe.concurrent('a caller who pays', () => {
   it('is charged once, hears the result, and gets it in the BYE, keying by events', async () => {
     const phone = await call(server, { amountMinor: 4210, reference: 'EVENTS-1' });
-    await keyCard(server, phone, CARDS.visa, 'event', 'patient');
+    await keyCard(server, phone, CARDS.visa, { patient: true });
     await goodbye(phone);
     const payment = await paymentOf(server, 'EVENTS-1');
     expect(payment).toMatchObject({ result: 'approved', brand: 'visa', last4: '1881', amountMinor: 4210, declines: 0 });
@@ -40,11 +51,19 @@ describe.concurrent('a caller who pays', () => {
     });
   });
 
-  it('is charged when keying in-band tones', async () => {
+  it('is charged when keying in-band tones with speech behind them', async () => {
     const phone = await call(server, { amountMinor: 1999, reference: 'INBAND-1' });
-    await keyCard(server, phone, CARDS.amex, 'inband');
+    await keyCard(server, phone, CARDS.amex, { style: 'inband', background: speech() });
     await goodbye(phone);
     expect(await paymentOf(server, 'INBAND-1')).toMatchObject({ result: 'approved', brand: 'amex', last4: '8431' });
+  });
+
+  it('is charged when one packet in ten is lost', async () => {
+    const phone = await call(server, { amountMinor: 1500, reference: 'LOSS-1' });
+    phone.media.lossShare = 0.1;
+    await keyCard(server, phone, CARDS.mastercard);
+    await goodbye(phone);
+    expect(await paymentOf(server, 'LOSS-1')).toMatchObject({ result: 'approved', last4: '5100' });
   });
 
   it('is asked again after a wrong number', async () => {
@@ -176,7 +195,9 @@ describe('many callers', () => {
     await Promise.all(
       orders.map(async (order, at) => {
         const phone = await call(server, order);
-        await keyCard(server, phone, at % 2 === 0 ? CARDS.visa : CARDS.amex, at % 3 === 0 ? 'inband' : 'event');
+        await keyCard(server, phone, at % 2 === 0 ? CARDS.visa : CARDS.amex, {
+          style: at % 3 === 0 ? 'inband' : 'event',
+        });
         await goodbye(phone);
       }),
     );

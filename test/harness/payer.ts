@@ -66,34 +66,33 @@ export async function call(server: TestServer, order: Order): Promise<PhoneCall>
   return phone;
 }
 
+export interface Manner {
+  readonly style?: KeyStyle;
+  /** Hears every prompt to its end; otherwise barges in. */
+  readonly patient?: boolean;
+  /** Said behind the keys. */
+  readonly background?: Int16Array;
+}
+
 /** Waits for the prompt's end, or only for its beginning where the caller is in a hurry and barges in; then keys. */
 export async function answerPrompt(
   phone: PhoneCall,
   keys: string,
-  style: KeyStyle = 'event',
-  manner: 'hurried' | 'patient' = 'hurried',
+  { style = 'event', patient = false, background }: Manner = {},
 ): Promise<void> {
   const { media } = phone;
-  const heard = await (manner === 'hurried'
-    ? media.promptBegins(PROMPT_MS_MAX)
-    : media.promptEnds(QUIET_MS, PROMPT_MS_MAX));
+  const heard = await (patient ? media.promptEnds(QUIET_MS, PROMPT_MS_MAX) : media.promptBegins(PROMPT_MS_MAX));
   if (!heard) throw new Error('no prompt was heard');
-  if (manner === 'hurried') await media.wait(HURRIED_MS);
-  await media.key(keys, style);
+  if (!patient) await media.wait(HURRIED_MS);
+  await media.key(keys, style, background);
   // The prompt that was barged into has stopped; what is heard from here on is the next one.
   await media.wait(QUIET_AFTER_KEYS_MS);
 }
 
 /** Number, expiry and code, each after its prompt. */
-export async function keyCard(
-  server: TestServer,
-  phone: PhoneCall,
-  card: Card,
-  style: KeyStyle = 'event',
-  manner: 'hurried' | 'patient' = 'hurried',
-): Promise<void> {
+export async function keyCard(server: TestServer, phone: PhoneCall, card: Card, manner: Manner = {}): Promise<void> {
   server.expectNoLeakOf(card);
-  for (const field of [card.pan, card.expiry, card.cvc]) await answerPrompt(phone, field, style, manner);
+  for (const field of [card.pan, card.expiry, card.cvc]) await answerPrompt(phone, field, manner);
 }
 
 /** Until the server says BYE. */
