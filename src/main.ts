@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { startApi } from './api/api.ts';
 import { createApp, missingRecordings } from './app/app.ts';
 import type { GatewayAdapter } from './app/ports.ts';
@@ -12,6 +10,7 @@ import { sandboxAdapter } from './gateway/sandbox/adapter.ts';
 import { systemClock } from './lib/clock.ts';
 import { ServiceError } from './lib/errors.ts';
 import type { Log } from './lib/log.ts';
+import { recordingFiles } from './lib/recording-files.ts';
 import type { Sensitive } from './lib/sensitive.ts';
 import { createMediaClient } from './media/client.ts';
 import type { WorkerAddress } from './media/connection.ts';
@@ -126,13 +125,15 @@ async function workersReady(media: { readyWorkers(): number }): Promise<void> {
 
 /** Named at start, not in the middle of a call. */
 function checkRecordings(config: Config): void {
-  const { directory, overrides } = config.prompts;
-  const has = (locale: string, name: string) =>
-    existsSync(join(directory, locale, `${name}.wav`)) ||
-    (overrides !== null && existsSync(join(overrides, `${name}.wav`)));
-  const missing = missingRecordings(config.flows.values(), { has });
+  const files = new Map<string, ReadonlyMap<string, string>>();
+  const of = (locale: string) => {
+    const found = files.get(locale) ?? recordingFiles(config.prompts, locale);
+    files.set(locale, found);
+    return found;
+  };
+  const missing = missingRecordings(config.flows.values(), { has: (locale, name) => of(locale).has(name) });
   if (missing.length === 0) return;
-  const lines = missing.map((name) => `${directory}: expected a recording ${name}.wav`);
+  const lines = missing.map((name) => `${config.prompts.directory}: expected a recording ${name}.wav`);
   throw new ServiceError('PROMPT_MISSING', lines.join('\n'), { detail: { missing: missing.length } });
 }
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { LOCALES, languageOf } from '../prompt/plan.ts';
 import { buildLocale } from '../prompts-build/build.ts';
@@ -13,7 +13,7 @@ const USAGE = `usage: hushtone prompts build|check|list [OPTIONS]
 
   --locale L      (en-US)
   --dir D         folder of the locales                 (prompts)
-  --overrides O   check: folder of your own recordings, which go first by name
+  --overrides O   check: folder of your own recordings, a folder a locale in it; they go first by name
   --voice V       build: tool:voice                     (${VOICE})
 
 examples:
@@ -50,11 +50,16 @@ export async function promptsCommand(argv: readonly string[]): Promise<number> {
       for (const { name, text } of language.recordings) process.stdout.write(`${name.padEnd(28)} ${text}\n`);
       return 0;
     case 'check': {
-      const folder = join(values.dir, values.locale);
-      const faults = checkRecordings(folder, values.overrides ?? null, names);
+      const folders = { directory: values.dir, overrides: values.overrides ?? null };
+      for (const folder of [folders.directory, folders.overrides]) {
+        if (folder === null || existsSync(folder)) continue;
+        process.stderr.write(`prompts: ${folder}: expected a folder, found none\n`);
+        return 1;
+      }
+      const faults = checkRecordings(folders, values.locale, names);
       for (const { file, fault } of faults) process.stderr.write(`${file} ${fault}\n`);
-      for (const file of strangers(folder, names))
-        process.stderr.write(`${join(folder, file)} is asked for by nothing\n`);
+      for (const file of strangers(folders, values.locale, names))
+        process.stderr.write(`${file} is asked for by nothing\n`);
       process.stdout.write(`${names.length - faults.length} of ${names.length} recordings are right\n`);
       return faults.length === 0 ? 0 : 1;
     }

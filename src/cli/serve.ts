@@ -92,7 +92,7 @@ async function childrenOf(config: Config, file: string | null): Promise<ChildPla
 
   const { server } = config.sip;
   if (server.kind === 'embedded') {
-    const { address } = server;
+    const address = hostOf(server.address);
     const adminPort = server.adminPort === 0 ? await freeTcpPort('127.0.0.1') : server.adminPort;
     const sip = [
       `udp:${address}:${server.udpPort}`,
@@ -151,20 +151,30 @@ function onSignals(supervisor: Supervisor, drainMs: number): Promise<number> {
 }
 
 function httpUrl(config: Config): string {
-  const { address, port } = config.http;
-  const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+  return `http://${hostOf(reachable(config.http.address))}:${config.http.port}`;
+}
+
+/** As it stands in a URI. */
+function hostOf(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** Where a process of this machine finds what listens on every address. */
+function reachable(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  return /^[0:]+$/.test(address) ? '::1' : address;
 }
 
 function readyText(config: Config): string {
   const { server } = config.sip;
+  const host = server.kind === 'embedded' ? hostOf(reachable(server.address)) : server.host;
   const call =
     server.kind === 'embedded'
       ? [
-          `  call   sip:pay@${server.address}:${server.udpPort}      (SIP over UDP, and over TCP on ${server.tcpPort})`,
-          `         ws://${server.address}:${server.wsPort}           (SIP over WebSocket)`,
+          `  call   sip:pay@${host}:${server.udpPort}      (SIP over UDP, and over TCP on ${server.tcpPort})`,
+          `         ws://${host}:${server.wsPort}           (SIP over WebSocket)`,
         ]
-      : [`  call   through the drachtio-server on ${server.host}:${server.port}`];
+      : [`  call   through the drachtio-server on ${host}:${server.port}`];
   return [
     'Hushtone is ready.',
     ...call,

@@ -1,6 +1,7 @@
 import { BRAND_NAMES, isBrand } from '../card/brands.ts';
 import { nearest } from '../lib/nearest.ts';
 import { minorUnits } from '../money/minor-units.ts';
+import { LOCALES } from '../prompt/plan.ts';
 import type { Flow } from '../session/flow.ts';
 import type { Fault } from './check.ts';
 import type { ConfigFile } from './schema.ts';
@@ -17,6 +18,7 @@ export function readFlow(
 ): Flow {
   const fault = (key: string, message: string) => faults.push({ path: `flows.${name}.${key}`, message });
   if (minorUnits(file.currency) === null) fault('currency', `expected an ISO 4217 code, found "${file.currency}"`);
+  if (!LOCALES.includes(file.locale)) fault('locale', `expected one of ${LOCALES.join(', ')}, found "${file.locale}"`);
   if (!gateways.includes(file.gateway)) {
     fault('gateway', `expected a name under gateways (${gateways.join(', ')}), found "${file.gateway}"`);
   }

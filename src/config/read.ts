@@ -20,6 +20,7 @@ const SECRET_CHARS_MAX = 4_096;
 const API_KEY_CHARS_MIN = 20;
 const ALL_VERBS: readonly GatewayVerb[] = ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'];
 const DIALECT_VERBS = { connector: ['purchase'], hushtone: ALL_VERBS } as const;
+const UNSPECIFIED = /^(0\.0\.0\.0|[0:]+)$/;
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
 
 export interface ReadOptions {
@@ -142,10 +143,24 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
   if (keys.length === 0 && !LOOPBACK.test(file.http.address)) {
     faults.push({ path: 'http.address', message: 'expected a loopback address, because http.keys is empty' });
   }
-  const addresses = { 'sip.address': file.sip.address, 'media.address': file.media.address };
+  const addresses = {
+    'sip.address': file.sip.address,
+    'media.address': file.media.address,
+    'http.address': file.http.address,
+  };
   for (const [key, address] of Object.entries(addresses)) {
     if (isIP(address) === 0) faults.push({ path: key, message: `expected an IP address, found "${address}"` });
   }
+  // RFC 3264 §5.1 and RFC 2543: a session at 0.0.0.0 is on hold; nobody could answer to it.
+  if (UNSPECIFIED.test(file.media.address)) {
+    const message = `expected the address that callers reach, found "${file.media.address}", which no SDP may say`;
+    faults.push({ path: 'media.address', message });
+  }
+  const overrides = pathOrNull(file.prompts.overrides);
+  if (overrides !== null && !existsSync(overrides)) {
+    faults.push({ path: 'prompts.overrides', message: `expected a folder, found none at ${overrides}` });
+  }
+  for (const message of sharedPorts(file)) faults.push(message);
   const run = Object.values(file.gateways).some((gateway) => gateway.kind === 'sandbox' && gateway.url === undefined);
   return {
     file: options.file,
@@ -157,7 +172,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
       file: file.store.file === undefined ? resolve(varDir, 'hushtone.db') : path(file.store.file),
       retentionDays: file.store.retentionDays,
     },
-    prompts: { directory: path(file.prompts.directory), overrides: pathOrNull(file.prompts.overrides) },
+    prompts: { directory: path(file.prompts.directory), overrides },
     sandbox: { run, port: file.sandbox.port },
     gateways,
     flows,
@@ -166,6 +181,27 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
     drainMs: file.drainMs,
     log: file.log,
   };
+}
+
+/** Two keys that ask for the same TCP port: each is free by itself, so only here it can be seen. */
+function sharedPorts(file: ConfigFile): Fault[] {
+  const ports: [key: string, port: number][] = [
+    ['http.port', file.http.port],
+    ['sandbox.port', file.sandbox.port],
+  ];
+  if (file.sip.server === 'embedded') {
+    ports.push(
+      ['sip.tcpPort', file.sip.tcpPort],
+      ['sip.wsPort', file.sip.wsPort],
+      ['sip.adminPort', file.sip.adminPort],
+    );
+  }
+  return ports.flatMap(([key, port], index) => {
+    const earlier = ports.slice(0, index).find(([, other]) => other === port && port !== 0);
+    return earlier === undefined
+      ? []
+      : [{ path: key, message: `expected a port of its own, found ${port}, which ${earlier[0]} has too` }];
+  });
 }
 
 type SecretText = string | { file: string } | { env: string };

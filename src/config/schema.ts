@@ -203,7 +203,9 @@ export const ConfigSchema = Type.Object(
     prompts: Type.Object(
       {
         directory: Type.String({ default: 'prompts' }),
-        overrides: Type.Optional(Type.String({ description: 'Recordings of your own, by name.' })),
+        overrides: Type.Optional(
+          Type.String({ description: 'Recordings of your own, by name, in a folder a locale.' }),
+        ),
       },
       { ...closed, default: {} },
     ),

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type RecordingFolders, recordingFiles } from '../lib/recording-files.ts';
 import { readWav } from '../lib/wav.ts';
 import { activeLevelDbm0, LEVEL_DBM0, LEVEL_TOLERANCE_DB, SAMPLE_RATE } from './level.ts';
 
@@ -11,23 +12,21 @@ export interface RecordingFault {
   readonly fault: string;
 }
 
-/** Every recording of `names`, an operator's own first. An operator's level is his own business. */
-export function checkRecordings(
-  directory: string,
-  overrides: string | null,
-  names: readonly string[],
-): RecordingFault[] {
+/** Every recording of `names` in a locale, an operator's own first. An operator's level is his own business. */
+export function checkRecordings(folders: RecordingFolders, locale: string, names: readonly string[]): RecordingFault[] {
+  const files = recordingFiles(folders, locale);
+  const shipped = join(folders.directory, locale);
   return names.flatMap((name) => {
-    const own = overrides === null ? null : join(overrides, `${name}.wav`);
-    const isOwn = own !== null && existsSync(own);
-    const file = isOwn ? own : join(directory, `${name}.wav`);
-    const fault = checkFile(file, isOwn);
+    const file = files.get(name);
+    if (file === undefined) {
+      return [{ file: join(shipped, `${name}.wav`), fault: 'is missing; expected a recording of this name' }];
+    }
+    const fault = checkFile(file, dirname(file) !== shipped);
     return fault === null ? [] : [{ file, fault }];
   });
 }
 
 function checkFile(file: string, isOwn: boolean): string | null {
-  if (!existsSync(file)) return 'is missing; expected a recording of this name';
   const read = readWav(readFileSync(file));
   if (!read.ok) return `${read.reason}; expected WAV, 8 kHz, mono`;
   const { sampleRate, channels } = read.wav;
@@ -43,7 +42,7 @@ function checkFile(file: string, isOwn: boolean): string | null {
 }
 
 /** Files that no plan asks for: a misspelt name is found so. */
-export function strangers(directory: string, names: readonly string[]): string[] {
-  const known = new Set(names.map((name) => `${name}.wav`));
-  return readdirSync(directory).filter((file) => file.endsWith('.wav') && !known.has(file));
+export function strangers(folders: RecordingFolders, locale: string, names: readonly string[]): string[] {
+  const known = new Set(names);
+  return [...recordingFiles(folders, locale)].flatMap(([name, file]) => (known.has(name) ? [] : [file]));
 }

@@ -3,10 +3,11 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { RecordingFolders } from '../lib/recording-files.ts';
 import type { Sensitive } from '../lib/sensitive.ts';
 import { Engine } from './engine.ts';
 import { type Egress, Host } from './host.ts';
-import { loadVoices, type RecordingFolders } from './recordings.ts';
+import { loadVoices } from './recordings.ts';
 import { encodeFrame, type Frame, FrameReader, PROTOCOL } from './wire.ts';
 
 /** Legs without a control for so long are closed. */

@@ -1,9 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { localesOf, type RecordingFolders, recordingFiles } from '../lib/recording-files.ts';
 import { readWav } from '../lib/wav.ts';
 import type { Engine } from './engine.ts';
 
 const SAMPLE_RATE = 8000;
+
+/** The part of the engine that takes recordings. */
+export type RecordingHolder = Pick<Engine, 'addRecording' | 'setReadBackVoice'>;
 
 /** The recordings of one locale in the engine, by name. */
 export interface Voice {
@@ -12,22 +15,16 @@ export interface Voice {
   readonly recordings: ReadonlyMap<string, number>;
 }
 
-export interface RecordingFolders {
-  readonly directory: string;
-  readonly overrides: string | null;
-}
-
 /**
  * Loads every locale; an operator's own recordings go first by name. Throws with one line a file that is wrong: nothing
  * is found wrong in the middle of a call.
  */
-export function loadVoices(engine: Engine, folders: RecordingFolders): ReadonlyMap<string, Voice> {
+export function loadVoices(engine: RecordingHolder, folders: RecordingFolders): ReadonlyMap<string, Voice> {
   const faults: string[] = [];
   const voices = new Map<string, Voice>();
-  const locales = readdirSync(folders.directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  for (const [index, locale] of locales.entries()) {
-    const recordings = loadLocale(engine, join(folders.directory, locale.name), folders.overrides, faults);
-    voices.set(locale.name, { index, recordings });
+  for (const [index, locale] of localesOf(folders).entries()) {
+    const recordings = loadLocale(engine, recordingFiles(folders, locale), faults);
+    voices.set(locale, { index, recordings });
     const readBack = readBackNames().map((name) => recordings.get(name) ?? -1);
     engine.setReadBackVoice(index, readBack);
   }
@@ -35,11 +32,13 @@ export function loadVoices(engine: Engine, folders: RecordingFolders): ReadonlyM
   return voices;
 }
 
-function loadLocale(engine: Engine, folder: string, overrides: string | null, faults: string[]): Map<string, number> {
+function loadLocale(
+  engine: RecordingHolder,
+  files: ReadonlyMap<string, string>,
+  faults: string[],
+): Map<string, number> {
   const recordings = new Map<string, number>();
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.wav'))) {
-    const own = overrides === null ? null : join(overrides, file);
-    const path = own !== null && existsSync(own) ? own : join(folder, file);
+  for (const [name, path] of files) {
     const read = readWav(readFileSync(path));
     const samples = read.ok ? read.wav.channels[0] : undefined;
     if (!read.ok || samples === undefined) {
@@ -48,7 +47,7 @@ function loadLocale(engine: Engine, folder: string, overrides: string | null, fa
       const found = `${read.wav.sampleRate} Hz, ${read.wav.channels.length} channels, ${samples.length} samples`;
       faults.push(`${path} has ${found}; expected ${SAMPLE_RATE} Hz, mono`);
     } else {
-      recordings.set(file.slice(0, -'.wav'.length), engine.addRecording(samples));
+      recordings.set(name, engine.addRecording(samples));
     }
   }
   return recordings;

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -45,19 +45,23 @@ describe('checking recordings', () => {
   it('finds every recording of en-US present, at its level, and nothing besides', () => {
     const names = languageOf('en-US')?.recordings.map((recording) => recording.name) ?? [];
     expect(names.length).toBeGreaterThan(400);
-    expect(checkRecordings('prompts/en-US', null, names)).toEqual([]);
-    expect(strangers('prompts/en-US', names)).toEqual([]);
+    expect(checkRecordings({ directory: 'prompts', overrides: null }, 'en-US', names)).toEqual([]);
+    expect(strangers({ directory: 'prompts', overrides: null }, 'en-US', names)).toEqual([]);
   });
 
   it('names file and fault, and lets an override go first', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'hushtone-prompts-'));
-    const own = mkdtempSync(join(tmpdir(), 'hushtone-own-'));
-    writeFileSync(join(folder, 'loud.wav'), writeWav([sine(30000, 8000)], 8000));
-    writeFileSync(join(folder, 'fast.wav'), writeWav([sine(3000, 8000)], 16000));
-    writeFileSync(join(folder, 'stereo.wav'), writeWav([sine(3000, 800), sine(3000, 800)], 8000));
-    writeFileSync(join(folder, 'text.wav'), 'hello');
-    writeFileSync(join(own, 'loud.wav'), writeWav([sine(30000, 8000)], 8000));
-    const faults = checkRecordings(folder, null, ['loud', 'fast', 'stereo', 'text', 'gone']).map((one) => one.fault);
+    const directory = mkdtempSync(join(tmpdir(), 'hushtone-prompts-'));
+    const overrides = mkdtempSync(join(tmpdir(), 'hushtone-own-'));
+    for (const root of [directory, overrides]) mkdirSync(join(root, 'xx'));
+    const write = (root: string, name: string, content: Uint8Array | string) =>
+      writeFileSync(join(root, 'xx', name), content);
+    write(directory, 'loud.wav', writeWav([sine(30000, 8000)], 8000));
+    write(directory, 'fast.wav', writeWav([sine(3000, 8000)], 16000));
+    write(directory, 'stereo.wav', writeWav([sine(3000, 800), sine(3000, 800)], 8000));
+    write(directory, 'text.wav', 'hello');
+    write(overrides, 'loud.wav', writeWav([sine(30000, 8000)], 8000));
+    const names = ['loud', 'fast', 'stereo', 'text', 'gone'];
+    const faults = checkRecordings({ directory, overrides: null }, 'xx', names).map((one) => one.fault);
     expect(faults).toEqual([
       expect.stringMatching(/level of 2\.\d dBm0; expected -20/),
       'has 16000 samples a second; expected 8000',
@@ -65,6 +69,6 @@ describe('checking recordings', () => {
       expect.stringMatching(/is not a WAV file/),
       expect.stringMatching(/is missing/),
     ]);
-    expect(checkRecordings(folder, own, ['loud'])).toEqual([]);
+    expect(checkRecordings({ directory, overrides }, 'xx', ['loud'])).toEqual([]);
   });
 });
