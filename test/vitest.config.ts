@@ -26,8 +26,6 @@ export default defineConfig({
           testTimeout: 90_000,
           maxConcurrency: 10,
           hookTimeout: 120_000,
-          // They run in real time on machines that others use too; what failed and then passed is named in the report.
-          retry: 1,
         },
       },
     ],

@@ -297,9 +297,10 @@ void MediaCore::HandleKey(LegSlot& slot, const KeyHeard& key) {
     if (slot.payment == 0 && !slot.keys_open) RelayKey(slot, key);
     return;
   }
-  if (slot.barge_in) StopPlaying(slot, 1);
+  // A key that means nothing here (A to D, or one that the menu does not offer) stops no prompt: nothing would follow.
+  if (slot.keys_open && (slot.keys_allowed >> key.event & 1) == 0) return;
+  if (slot.barge_in && key.event <= kEventHash) StopPlaying(slot, 1);
   if (slot.keys_open) {
-    if ((slot.keys_allowed >> key.event & 1) == 0) return;
     Emit(EventKind::kOpenKey, &slot, key.event, 0);
     if (--slot.keys_left == 0) slot.keys_open = false;
     return;

@@ -668,6 +668,30 @@ void LettersEnterNoField() {
   CHECK(bench.Events(EventKind::kFieldKey).size() == 1);
 }
 
+void AKeyThatMeansNothingStopsNoPrompt() {
+  Bench bench;
+  bench.Open(0, 0);
+  const int32_t prompt = Say(bench, 1000, 8000);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  bench.Field(0, FieldKind::kPan, 19);
+  Play(bench, 0, prompt, true, 7);
+  for (const int letter : {12, 13, 14, 15}) bench.Press(0, static_cast<uint8_t>(letter));
+  CHECK(bench.Events(EventKind::kPlayEnded).empty());
+  bench.Press(0, 4);
+  CHECK(bench.Events(EventKind::kPlayEnded).size() == 1);
+
+  Command menu;
+  menu.kind = Command::Kind::kOpenKeys;
+  menu.allowed_events = 1U << 1 | 1U << 2;
+  menu.length_max = 1;
+  bench.Order(0, menu);
+  Play(bench, 0, prompt, true, 8);
+  bench.Press(0, 5);
+  CHECK(bench.Events(EventKind::kPlayEnded).size() == 1);
+  bench.Press(0, 2);
+  CHECK(bench.Events(EventKind::kPlayEnded).size() == 2);
+}
+
 void ALateTickMovesNoPacketToTheNext() {
   Bench bench;
   bench.Open(0, 0);
@@ -755,6 +779,7 @@ int main() {
   AToneThatGoesOnOverAPaymentsEndIsOnePress();
   EventsSilenceTones();
   LettersEnterNoField();
+  AKeyThatMeansNothingStopsNoPrompt();
   ALateTickMovesNoPacketToTheNext();
   RtcpFromElsewhereSaysNothing();
   ReportsWhatWasLost();

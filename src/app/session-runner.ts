@@ -51,8 +51,11 @@ export interface RunnerCall {
 
 /** Inputs that wait; a call makes a few a second, so more than this is a fault and ends the payment. */
 export const INPUTS_MAX = 256;
-/** From an order that found no worker to the payment's end, unless the next worker has made the leg again. */
-export const WORKER_AWAY_MS_MAX = 5_000;
+/**
+ * From an order that found no worker to the payment's end, unless the next worker has made the leg again. That takes a
+ * second on an idle machine and many on one that starts everything at once; a caller hears silence meanwhile.
+ */
+export const WORKER_AWAY_MS_MAX = 20_000;
 /** Recordings in one play order, as the engine has it. */
 const PLAY_LIST_MAX = 64;
 
@@ -287,7 +290,7 @@ export class SessionRunner {
       if (output.kind === 'endPayment' || output.kind === 'closeKeys') return null;
       // The end of the field crossed our closing it on the way.
       if (output.kind === 'closeField' && this.#queue.some((queued) => queued.input.kind === 'fieldEnded')) return null;
-      if (code === 'WORKER_UNAVAILABLE') return this.#state.kind === 'announcing' ? code : 'workerAway';
+      if (code === 'WORKER_UNAVAILABLE') return 'workerAway';
       return code === 'WORKER_TIMEOUT' ? 'WORKER_UNAVAILABLE' : 'INTERNAL';
     }
   }

@@ -129,10 +129,14 @@ function deinterleave(samples: Int16Array, channelCount: number): Int16Array[] {
 
 /** node-wav scales positive samples by 32767 and negative ones by 32768; this is its exact inverse for 16 bit. */
 function toLinear(channel: Float32Array): Int16Array {
-  return Int16Array.from(channel, (value) => {
-    const clipped = Math.max(-1, Math.min(1, Number.isNaN(value) ? 0 : value));
-    return Math.round(clipped < 0 ? clipped * 32768 : clipped * 32767);
-  });
+  const linear = new Int16Array(channel.length);
+  // Not Int16Array.from: its iterator takes ten times as long, which every start and every decoded file would pay.
+  for (let at = 0; at < linear.length; at += 1) {
+    const value = channel[at] ?? 0;
+    // What is not a number becomes 0 in the array.
+    linear[at] = Math.round(value < 0 ? Math.max(-1, value) * 32768 : Math.min(1, value) * 32767);
+  }
+  return linear;
 }
 
 function plainHeader({ format, channelCount, sampleRate, bitDepth }: Header, dataBytes: number): Buffer {

@@ -21,6 +21,8 @@ import type { Event, Orders, WireFacts, WireMedia } from '../worker/wire.ts';
 import { Connection, type WorkerAddress } from './connection.ts';
 
 const ORDER_TIMEOUT_MS = 3000;
+/** A worker that has just started on a busy machine may be slow; asking again opens no second leg. */
+const RECREATE_TRIES_MAX = 3;
 /** On top of the request's own limit, which the worker keeps. */
 const SEND_SLACK_MS = 2000;
 
@@ -58,6 +60,8 @@ interface WorkerState {
   readonly connection: Connection;
   pid: number;
   calls: number;
+  /** How often it became ready: what was begun for an earlier one is left to the next. */
+  readies: number;
   /** As this process of the worker last said. */
   eventsLost: number;
   /** Settles when the legs of a worker that died stand again; a new leg before that could take one's port. */
@@ -79,6 +83,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     const connection = new Connection(address, clock, log, {
       ready(pid) {
         const isFirst = worker.pid === 0;
+        worker.readies += 1;
         if (worker.pid !== pid) worker.eventsLost = 0;
         worker.pid = pid;
         // A worker that lost us has wiped what was keyed, a new one knows nothing: both are told again.
@@ -92,7 +97,14 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         listeners.get(callId)?.(toMediaEvent(event));
       },
     });
-    const worker: WorkerState = { connection, pid: 0, calls: 0, eventsLost: 0, recreated: Promise.resolve() };
+    const worker: WorkerState = {
+      connection,
+      pid: 0,
+      calls: 0,
+      readies: 0,
+      eventsLost: 0,
+      recreated: Promise.resolve(),
+    };
     workers.push(worker);
   }
 
@@ -142,27 +154,50 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
   /** After a worker's death: the same ports, the payment first, so that nobody hears the payer, then who hears whom. */
   async function recreate(worker: WorkerState): Promise<void> {
+    const { readies } = worker;
     // As they are now: what is opened meanwhile waits for this to end and needs no second opening.
     const lost = [...calls].filter(([, call]) => call.worker === worker);
     for (const [callId, call, legs] of lost.map(([id, c]) => [id, c, [...c.legs.values()]] as const)) {
       const tell = listeners.get(callId);
       for (const leg of legs) {
-        try {
-          await openOn(call, leg, call.payment !== null);
-          if (call.payment?.legId === leg.legId) {
-            await orderNow(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId: leg.legId });
-          }
+        const fault = await recreateLeg(worker, readies, call, leg);
+        // This one died too: the next makes all of them.
+        if (fault === 'away') return;
+        if (fault === null) {
           counters.legsRecreated += 1;
           tell?.({ kind: 'legRecreated', legId: leg.legId });
-        } catch (error) {
-          counters.legsLost += 1;
-          log.error('leg lost with its worker', { callId, legId: leg.legId, reason: (error as Error).message });
-          forgetLeg(call, leg.legId);
-          tell?.({ kind: 'legLost', legId: leg.legId });
+          continue;
         }
+        counters.legsLost += 1;
+        log.error('leg lost with its worker', { callId, legId: leg.legId, reason: fault.message });
+        forgetLeg(call, leg.legId);
+        tell?.({ kind: 'legLost', legId: leg.legId });
       }
       const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
       if (routes.length > 0) await sendRoutes(call, callId, routes).catch((error) => log.error(String(error)));
+    }
+  }
+
+  /** Null: it stands again. `away`: its worker is gone once more. */
+  async function recreateLeg(
+    worker: WorkerState,
+    readies: number,
+    call: CallState,
+    leg: LegState,
+  ): Promise<Error | 'away' | null> {
+    const { callId, legId } = leg;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await openOn(call, leg, call.payment !== null);
+        if (call.payment?.legId === legId) {
+          await orderNow(call, 'beginPayment', { callId, paymentId: call.payment.paymentId, legId });
+        }
+        return worker.readies === readies ? null : 'away';
+      } catch (error) {
+        const code = error instanceof ServiceError ? error.code : 'INTERNAL';
+        if (worker.readies !== readies || code === 'WORKER_UNAVAILABLE') return 'away';
+        if (code !== 'WORKER_TIMEOUT' || tries >= RECREATE_TRIES_MAX) return error as Error;
+      }
     }
   }
 

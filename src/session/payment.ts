@@ -45,6 +45,7 @@ import type { FieldName, Flow } from './flow.ts';
  *   voiding      unknown           ended        attention, paymentEnded
  *   announcing   promptEnded       ended        stopTimer, paymentEnded
  *   announcing   timerFired        ended        stopTimer, paymentEnded
+ *   announcing   legRecreated      announcing   endPayment, say, startTimer
  *   announcing   callEnded         ended        stopTimer, paymentEnded
  *
  *   begun: amount passed   ? passed, and the full amount is offered   # keyed by the caller   @ from a data dip
@@ -103,7 +104,13 @@ export type PaymentState =
   | { readonly kind: 'waiting'; readonly known: Known; readonly charge: Charge }
   | { readonly kind: 'resolving'; readonly known: Known; readonly charge: Charge }
   | { readonly kind: 'voiding'; readonly known: Known; readonly charge: Charge }
-  | { readonly kind: 'announcing'; readonly known: Known | null; readonly result: Result }
+  | {
+      readonly kind: 'announcing';
+      readonly known: Known | null;
+      readonly result: Result;
+      /** Said once more where the worker that was saying them died. */
+      readonly words: readonly Words[];
+    }
   | { readonly kind: 'ended'; readonly known: Known | null; readonly result: Result };
 
 export type TimerName = 'step' | 'payment' | 'hold';
@@ -238,6 +245,7 @@ function stepAny(flow: Flow, state: PaymentState, input: PaymentInput): PaymentS
     case 'waiting':
       break;
     case 'announcing':
+      if (input.kind === 'legRecreated') return announce(known, state.result, state.words, []);
       return input.kind === 'callEnded' || input.kind === 'orderFailed'
         ? end(known, state.result, [stop('step')])
         : null;
@@ -688,7 +696,7 @@ function play(
   before: readonly PaymentOutput[],
 ): PaymentStep {
   return {
-    state: { kind: 'announcing', known, result },
+    state: { kind: 'announcing', known, result, words },
     outputs: [...before, { kind: 'say', words, bargeIn: false }, start(ANNOUNCE_MS_MAX)],
   };
 }

@@ -25,32 +25,54 @@ const isRunning = (pid: number): boolean => {
   }
 };
 
-// By itself: how long the next worker takes is part of it.
-describe('a media worker that is killed in the middle of a card number', () => {
-  it('leaves the call up, asks for the number again from its first digit, and takes the payment', async ({
-    onTestFinished,
-  }) => {
-    const server = await started(onTestFinished);
-    const phone = await call(server, { amountMinor: 3300, reference: 'KILLED-1' });
-    server.expectNoLeakOf(CARDS.visa);
-    await answerPrompt(phone, CARDS.visa.pan.slice(0, 8));
-    const before = server.pidOf('worker');
-    process.kill(before, 'SIGKILL');
-    // What is keyed into the gap belongs to nothing.
-    await phone.media.key('99', 'event');
-    await server.until('another worker runs', () => {
-      try {
-        return server.pidOf('worker') !== before;
-      } catch {
-        return false;
+describe.concurrent('a media worker that is killed in the middle of a card number', () => {
+  it.each([
+    ['that is there at once', 0],
+    ['that takes eight seconds', 8_000],
+  ])('leaves the call up for one %s, which asks for the number again and takes the payment', async (name, awayMs) => {
+    const reference = `KILLED-${awayMs}`;
+    const server = await TestServer.start();
+    try {
+      const phone = await call(server, { amountMinor: 3300, reference });
+      server.expectNoLeakOf(CARDS.visa);
+      await answerPrompt(phone, CARDS.visa.pan.slice(0, 8));
+      const before = server.pidOf('worker');
+      process.kill(before, 'SIGKILL');
+      // What is keyed into the gap belongs to nothing.
+      await phone.media.key('99', 'event');
+      const next = await nextWorker(server, before);
+      if (awayMs > 0) {
+        process.kill(next, 'SIGSTOP');
+        await phone.media.wait(awayMs);
+        process.kill(next, 'SIGCONT');
       }
-    });
-    await keyCard(server, phone, CARDS.visa);
-    await goodbye(phone);
-    expect(await paymentOf(server, 'KILLED-1')).toMatchObject({ result: 'approved', last4: '1881' });
-    expect(await charges(server, 'KILLED-1')).toHaveLength(1);
+      await keyCard(server, phone, CARDS.visa);
+      await goodbye(phone);
+      expect(await paymentOf(server, reference), name).toMatchObject({
+        result: 'approved',
+        last4: CARDS.visa.pan.slice(-4),
+      });
+      expect(await charges(server, reference)).toHaveLength(1);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${server.output}`);
+    } finally {
+      await server.stop();
+    }
   });
 });
+
+async function nextWorker(server: TestServer, before: number): Promise<number> {
+  let next = before;
+  await server.until('another worker runs', () => {
+    try {
+      next = server.pidOf('worker');
+    } catch {
+      // Between the two there is none.
+    }
+    return next !== before;
+  });
+  return next;
+}
 
 describe.concurrent('a call that no profile admits', () => {
   it('gets 403, hears nothing and is counted', async ({ onTestFinished }) => {

@@ -17,6 +17,8 @@ const PORT_FIRST = 17_800;
 const TEST_MS_MAX = 60_000;
 /** From the new worker's first readiness to the last leg that stands again. */
 const GAP_MS_MAX = 1_000;
+const FRAME_MS = 20;
+const MU_LAW_SILENCE = 0xff;
 const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
 
 let socketPath = '';
@@ -87,6 +89,19 @@ function press(port: number, key: string): void {
   }
 }
 
+/** 20 ms of a loud square wave. */
+function speak(port: number): void {
+  const packet = Buffer.alloc(12 + 160, 0x90);
+  for (let at = 12; at < packet.length; at += 2) packet[at] = 0x10;
+  packet[0] = 0x80;
+  packet[1] = 0;
+  packet.writeUInt16BE(sequence++ & 0xffff, 2);
+  timestamp += 160;
+  packet.writeUInt32BE(timestamp, 4);
+  packet.writeUInt32BE(7777, 8);
+  phone.send(packet, port, '127.0.0.1');
+}
+
 function media(): NegotiatedMedia {
   return {
     remoteAddress: '127.0.0.1',
@@ -147,6 +162,61 @@ describe('calls whose worker dies', () => {
       const fresh = await client.openLeg({ callId: 'ca_new', legId: 'le_new', media: media() });
       expect(before.has(fresh.port)).toBe(false);
       expect(client.counters).toMatchObject({ legsRecreated: 8, legsLost: 0 });
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'are heard by nobody while a card is keyed, and again when the payment is over',
+    async () => {
+      const payer = await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
+      const agent = createSocket('udp4');
+      await new Promise<void>((resolve) => agent.bind(0, '127.0.0.1', resolve));
+      const { port } = agent.address() as AddressInfo;
+      await client.openLeg({ callId: 'ca_1', legId: 'le_2', media: { ...media(), remotePort: port } });
+      await client.setRoutes('ca_1', [{ from: 'le_1', to: 'le_2', mode: 'open' }]);
+      const heard = { packets: 0, loud: 0 };
+      agent.on('message', (packet) => {
+        heard.packets += 1;
+        if (packet.subarray(12).some((code) => code !== MU_LAW_SILENCE)) heard.loud += 1;
+      });
+      const speaking = setInterval(() => speak(payer.port), FRAME_MS);
+      try {
+        await until(() => heard.loud > 5);
+        await client.beginPayment('ca_1', 'pa_1', 'le_1');
+        await kill();
+        Object.assign(heard, { packets: 0, loud: 0 });
+        worker = start();
+        await until(() => heard.packets > 25);
+        expect(heard.loud).toBe(0);
+        await client.endPayment('pa_1');
+        await until(() => heard.loud > 5);
+      } finally {
+        clearInterval(speaking);
+        agent.close();
+      }
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'outlive a second worker that dies while it makes them again',
+    async () => {
+      const events: MediaEvent[] = [];
+      const legs = Array.from({ length: 8 }, (_, i) => ({ callId: `ca_${i}`, legId: `le_${i}` }));
+      for (const leg of legs) {
+        client.listen(leg.callId, (event) => events.push(event));
+        await client.openLeg({ ...leg, media: media() });
+      }
+      await kill();
+      worker = start();
+      await until(() => client.counters.legsRecreated > 0);
+      await kill();
+      worker = start();
+      await until(() => legs.every(({ legId }) => events.some((e) => e.kind === 'legRecreated' && e.legId === legId)));
+      await until(() => client.readyWorkers() === 1);
+      await expect(client.openLeg({ callId: 'ca_new', legId: 'le_new', media: media() })).resolves.toBeDefined();
+      expect(client.counters.legsLost).toBe(0);
     },
     TEST_MS_MAX,
   );
