@@ -75,6 +75,8 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
     legsRecreated: () => media.counters.legsRecreated,
     legsLost: () => media.counters.legsLost,
     mediaEventsLost: () => media.counters.eventsLost,
+    mediaTicksLate: () => media.counters.ticksLate,
+    mediaTicksSkipped: () => media.counters.ticksSkipped,
     textsWithheld: () => store.withheldCount,
     writesWaiting: () => store.writesWaiting,
   });

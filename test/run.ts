@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 /*
  * `make test`: every phase in turn, each with its own output, and at the very end one line that adds them up:
@@ -50,7 +50,9 @@ function main(): number {
         `${String(count.skipped).padStart(3)} skipped  ${seconds.padStart(4)} s`,
     );
   }
-  process.stdout.write(`\n${rows.join('\n')}\n\n${total.passed} passed, ${total.failed} failed\n`);
+  const sum = `${total.passed} passed, ${total.failed} failed\n`;
+  writeFileSync(`${BUILD}/test-sum.txt`, sum);
+  process.stdout.write(`\n${rows.join('\n')}\n\n${sum}`);
   return total.failed === 0 ? 0 : 1;
 }
 

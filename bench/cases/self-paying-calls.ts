@@ -81,6 +81,9 @@ async function measure(report: Report, pids: ReadonlyMap<string, number>): Promi
   }
   const workerMs = (after.get('worker') ?? 0) - (before.get('worker') ?? 0);
   report({ metric: 'worker-cpu-per-call-second', value: workerMs / callSeconds, unit: 'ms' });
+  const clock = await mediaClock();
+  report({ metric: 'media-ticks-late', value: clock.late, unit: 'steps of 5 ms' });
+  report({ metric: 'media-ticks-skipped', value: clock.skipped, unit: 'steps of 5 ms' });
   report({ metric: 'control-event-loop-delay-p99', value: delays.p99, unit: 'ms' });
   report({ metric: 'control-event-loop-delay-max', value: delays.max, unit: 'ms' });
 }
@@ -121,8 +124,19 @@ async function isReady(): Promise<boolean> {
   );
 }
 
+async function metrics(): Promise<string> {
+  return await (await fetch(`${HTTP}/metrics`)).text();
+}
+
+/** Of the worker since it started, which is the calls that were measured. */
+async function mediaClock(): Promise<{ late: number; skipped: number }> {
+  const text = await metrics();
+  const read = (name: string) => Number(new RegExp(`^hushtone_media_ticks_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  return { late: read('late'), skipped: read('skipped') };
+}
+
 async function eventLoopDelays(): Promise<{ p99: number; max: number }> {
-  const text = await (await fetch(`${HTTP}/metrics`)).text();
+  const text = await metrics();
   const read = (name: string) => {
     const value = new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)$`, 'm').exec(text)?.[1];
     if (value === undefined) throw new Error(`/metrics says no nodejs_eventloop_lag_${name}_seconds`);

@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kMediaNumbers = 9;    // contract.ts: MEDIA
 constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
-constexpr size_t kStatNumbers = 13;    // contract.ts: STATS
+constexpr size_t kStatNumbers = 15;    // contract.ts: STATS
 
 // engine.ts has checked every value; here only the types are asserted, because a wrong one would be read as a pointer.
 bool Has(const Napi::CallbackInfo& info, std::initializer_list<napi_valuetype> types) {
@@ -279,7 +279,7 @@ Napi::Value EngineBox::ReadStats(const Napi::CallbackInfo& info) {
       stats.packets_received, stats.packets_sent,           stats.packets_lost,      stats.packets_late,
       stats.packets_duplicate, stats.packets_from_elsewhere, stats.packets_malformed, stats.frames_concealed,
       stats.keys_by_event,    stats.keys_inband,            stats.keys_inband_ignored, stats.jitter_us,
-      stats.round_trip_us};
+      stats.round_trip_us,    stats.ticks_late,             stats.ticks_skipped};
   double* out = info[1].As<Napi::Float64Array>().Data();
   for (size_t i = 0; i < kStatNumbers; ++i) out[i] = static_cast<double>(numbers[i]);
   return Fault(info, fault);

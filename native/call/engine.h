@@ -24,6 +24,7 @@ constexpr size_t kCallsMax = 2048;
 constexpr size_t kLegsPerCallMax = 8;
 constexpr size_t kRecordingsMax = 8192;
 constexpr uint32_t kTickMs = 20;
+constexpr uint64_t kTickLateUs = 5000;     // A packet this late has left the phase of its stream by a whole step.
 
 using LegHandle = uint32_t;               // index | generation << 16; 0 is none.
 
@@ -84,6 +85,9 @@ struct LegStats {
   uint64_t packets_from_elsewhere = 0, packets_malformed = 0, frames_concealed = 0;
   uint64_t keys_by_event = 0, keys_inband = 0, keys_inband_ignored = 0;
   uint32_t jitter_us = 0, round_trip_us = 0;
+  // Of the whole engine since it started: steps of the media clock that began over kTickLateUs late, and steps that a
+  // longer stop of the machine left out.
+  uint64_t ticks_late = 0, ticks_skipped = 0;
 };
 
 struct EngineLimits {

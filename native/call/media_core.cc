@@ -425,6 +425,12 @@ void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, Pack
   }
 }
 
+void MediaCore::Skip(uint64_t ms) {
+  for (size_t i = 0; i < legs_used_; ++i) {
+    if (legs_[i].leg != nullptr) legs_[i].leg->Skip(ms);
+  }
+}
+
 void MediaCore::CloseAll(PacketSink& sink) {
   for (size_t i = 0; i < legs_used_; ++i) {
     if (legs_[i].leg != nullptr) CloseLeg(static_cast<uint16_t>(i), sink);

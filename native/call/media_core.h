@@ -84,6 +84,8 @@ class MediaCore {
   void OnRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
   // Once every 5 ms; `tick` counts them and is the sending clock: how late a tick comes moves no packet to the next.
   void Tick(uint64_t tick, uint64_t now_us, PacketSink& sink);
+  // The clock stood still for so long, a multiple of kTickMs: the streams we send go on behind the gap.
+  void Skip(uint64_t ms);
   void CloseAll(PacketSink& sink);
 
   uint64_t events_lost() const { return events_lost_.load(std::memory_order_relaxed); }

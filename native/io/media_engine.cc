@@ -20,7 +20,8 @@ constexpr size_t kCommandsPerTickMax = 256;
 constexpr uint64_t kRtcpTag = 1U << 16;
 constexpr uint64_t kSignalTag = 1U << 17;
 constexpr int kMediaThreadNice = -11;              // What desktops give to sound.
-constexpr uint64_t kCatchUpTicksMax = 20;         // After a longer stop of the machine the clock starts again.
+constexpr uint64_t kCatchUpTicksMax = 20;         // What a longer stop of the machine held up is left out.
+constexpr uint64_t kSlotNs = kSlotMs * 1000000;
 
 uint64_t MonotonicNs() {
   timespec now;
@@ -420,6 +421,8 @@ EngineFault MediaEngine::ReadStats(LegHandle leg, LegStats* out) {
   out->keys_inband_ignored = read(from.keys_ignored);
   out->jitter_us = read(from.jitter_us);
   out->round_trip_us = read(from.round_trip_us);
+  out->ticks_late = read(ticks_late_);
+  out->ticks_skipped = read(ticks_skipped_);
   return EngineFault::kNone;
 }
 
@@ -438,10 +441,19 @@ void MediaEngine::Run() {
       next_ns = MonotonicNs();
       continue;
     }
-    next_ns += kSlotMs * 1000000;
-    const uint64_t now_ns = MonotonicNs();
-    if (now_ns > next_ns + kCatchUpTicksMax * kSlotMs * 1000000) next_ns = now_ns;
+    next_ns += kSlotNs;
     SleepUntil(next_ns);
+    const uint64_t late_ns = MonotonicNs() - next_ns;
+    if (late_ns > kTickLateUs * 1000) ticks_late_.fetch_add(1, std::memory_order_relaxed);
+    if (late_ns > kCatchUpTicksMax * kSlotNs) {
+      // Whole turns, so that every call keeps its place in the 20 ms. The streams' timestamps go on as if it had been
+      // silent: a peer whose clock went on would otherwise hear everything late from here on.
+      const uint64_t skipped = late_ns / kSlotNs / kSlots * kSlots;
+      core_.Skip(skipped / kSlots * kTickMs);
+      ticks_skipped_.fetch_add(skipped, std::memory_order_relaxed);
+      tick += skipped;
+      next_ns += skipped * kSlotNs;
+    }
     RunCommands();
     ReceiveReady(0);
     const bool had_events = !events_.Empty();

@@ -94,6 +94,8 @@ class MediaEngine final : public Engine, private PacketSink {
 
   std::atomic<bool> stopping_{false};
   size_t legs_live_ = 0;                          // Media thread's count.
+  std::atomic<uint64_t> ticks_late_{0};
+  std::atomic<uint64_t> ticks_skipped_{0};
   int epoll_ = -1;
   int command_signal_ = -1;                       // Wakes a media thread that sleeps without a clock.
   int event_signal_ = -1;                         // Wakes the waker.

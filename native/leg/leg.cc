@@ -224,6 +224,14 @@ void Leg::Speak(const int16_t* samples, uint64_t now_ms) {
   timestamp_ += kFrameSamples;
 }
 
+void Leg::Skip(uint64_t ms) {
+  timestamp_ += static_cast<uint32_t>(ms * (kClockRate / 1000));
+  pending_count_ = 0;
+  due_ms_ = 0;
+  // RFC 3551 §4.1: the first packet after a silence in which nothing was sent.
+  marker_due_ = true;
+}
+
 size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
   if (!media_.send || !destination().IsKnown()) {
     pending_count_ = 0;

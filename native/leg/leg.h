@@ -72,6 +72,8 @@ class Leg {
   // `now_ms` below is the sending clock: it moves with the ticks, not with how late one came.
   // Once every 20 ms: what the peer shall hear. Sends an event's packet instead while a press is being relayed.
   void Speak(const int16_t* samples, uint64_t now_ms);
+  // Nothing was said for so long: the next packet carries the time that passed, and a marker.
+  void Skip(uint64_t ms);
   void BeginKey(uint8_t event);
   void EndKey() { event_sender_.Release(); }
   bool CanSendKeys() const { return media_.send && media_.send_event_payload_type >= 0; }

@@ -692,6 +692,23 @@ void AKeyThatMeansNothingStopsNoPrompt() {
   CHECK(bench.Events(EventKind::kPlayEnded).size() == 2);
 }
 
+void ASkippedClockLeavesAGapInTheTimestamps() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Run(200);
+  const size_t before = bench.sent.size();
+  bench.core->Skip(300);
+  bench.tick += 300 / kSlotMs;
+  bench.now_us += 300000;
+  bench.Run(40);
+  CHECK(bench.sent.size() == before + 2);
+  const auto& last = bench.sent[before - 1].bytes;
+  const auto& next = bench.sent[before].bytes;
+  CHECK(ReadU32(&next[4]) == ReadU32(&last[4]) + 160 + 300 * 8);
+  CHECK(ReadU16(&next[2]) == static_cast<uint16_t>(ReadU16(&last[2]) + 1));
+  CHECK((next[1] & 0x80) != 0);
+}
+
 void ALateTickMovesNoPacketToTheNext() {
   Bench bench;
   bench.Open(0, 0);
@@ -780,6 +797,7 @@ int main() {
   EventsSilenceTones();
   LettersEnterNoField();
   AKeyThatMeansNothingStopsNoPrompt();
+  ASkippedClockLeavesAGapInTheTimestamps();
   ALateTickMovesNoPacketToTheNext();
   RtcpFromElsewhereSaysNothing();
   ReportsWhatWasLost();

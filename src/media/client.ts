@@ -26,6 +26,9 @@ const RECREATE_TRIES_MAX = 3;
 /** On top of the request's own limit, which the worker keeps. */
 const SEND_SLACK_MS = 2000;
 
+const TOTALS = ['eventsLost', 'ticksLate', 'ticksSkipped'] as const;
+const NO_TOTALS = { eventsLost: 0, ticksLate: 0, ticksSkipped: 0 };
+
 export interface MediaClientOptions {
   readonly workers: readonly WorkerAddress[];
   readonly locale: string;
@@ -37,8 +40,15 @@ export interface MediaClient extends MediaPort {
   /** Workers connected now; the readiness of the whole. */
   readyWorkers(): number;
   /** How often a worker died with calls on it, what came of its legs, and events that workers said they dropped. */
-  readonly counters: { workersLost: number; legsRecreated: number; legsLost: number; eventsLost: number };
+  readonly counters: WorkerTotals & { workersLost: number; legsRecreated: number; legsLost: number };
   close(): void;
+}
+
+/** What a worker counts from its own start; here, over all of them. */
+interface WorkerTotals {
+  eventsLost: number;
+  ticksLate: number;
+  ticksSkipped: number;
 }
 
 /** Everything that brings a leg back on another worker process: the order that opened it, as it is now. */
@@ -63,7 +73,7 @@ interface WorkerState {
   /** How often it became ready: what was begun for an earlier one is left to the next. */
   readies: number;
   /** As this process of the worker last said. */
-  eventsLost: number;
+  totals: WorkerTotals;
   /** Settles when the legs of a worker that died stand again; a new leg before that could take one's port. */
   recreated: Promise<void>;
 }
@@ -76,7 +86,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   const callOfPayment = new Map<PaymentId, CallId>();
   /** Listening may begin before the first leg opens, so that no event is missed. */
   const listeners = new Map<CallId, (event: MediaEvent) => void>();
-  const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0, eventsLost: 0 };
+  const counters = { workersLost: 0, legsRecreated: 0, legsLost: 0, ...NO_TOTALS };
 
   const workers: WorkerState[] = [];
   for (const address of options.workers) {
@@ -84,7 +94,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       ready(pid) {
         const isFirst = worker.pid === 0;
         worker.readies += 1;
-        if (worker.pid !== pid) worker.eventsLost = 0;
+        if (worker.pid !== pid) worker.totals = NO_TOTALS;
         worker.pid = pid;
         // A worker that lost us has wiped what was keyed, a new one knows nothing: both are told again.
         if (!isFirst) worker.recreated = recreate(worker);
@@ -102,19 +112,18 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       pid: 0,
       calls: 0,
       readies: 0,
-      eventsLost: 0,
+      totals: NO_TOTALS,
       recreated: Promise.resolve(),
     };
     workers.push(worker);
   }
 
   /** A worker counts from its own start. */
-  function countLost(worker: WorkerState, eventsLost: number): void {
-    const more = eventsLost - worker.eventsLost;
-    worker.eventsLost = eventsLost;
-    if (more <= 0) return;
-    counters.eventsLost += more;
-    log.error('media worker dropped events', { pid: worker.pid, events: more });
+  function countTotals(worker: WorkerState, totals: WorkerTotals): void {
+    const events = totals.eventsLost - worker.totals.eventsLost;
+    for (const name of TOTALS) counters[name] += Math.max(0, totals[name] - worker.totals[name]);
+    worker.totals = totals;
+    if (events > 0) log.error('media worker dropped events', { pid: worker.pid, events });
   }
 
   function callOf(legId: LegId): CallState {
@@ -265,8 +274,8 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       try {
         const { worker } = call;
         const answer = await worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS);
-        const { eventsLost, ...stats } = answer;
-        countLost(worker, eventsLost);
+        const { eventsLost, ticksLate, ticksSkipped, ...stats } = answer;
+        countTotals(worker, { eventsLost, ticksLate, ticksSkipped });
         return stats;
       } finally {
         forgetLeg(call, legId);

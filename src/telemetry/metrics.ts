@@ -13,6 +13,8 @@ export interface Gauges {
   legsRecreated(): number;
   legsLost(): number;
   mediaEventsLost(): number;
+  mediaTicksLate(): number;
+  mediaTicksSkipped(): number;
   textsWithheld(): number;
   writesWaiting(): number;
 }
@@ -122,6 +124,12 @@ export function createMetrics(): Metrics {
       gauge('hushtone_legs_recreated', 'Legs made again after a worker died.', gauges.legsRecreated);
       gauge('hushtone_legs_lost', 'Legs that could not be made again after a worker died.', gauges.legsLost);
       gauge('hushtone_media_events_lost', 'Events that media workers dropped; any is a bug.', gauges.mediaEventsLost);
+      gauge(
+        'hushtone_media_ticks_late',
+        'Steps of media clocks over 5 ms late, as of ended legs.',
+        gauges.mediaTicksLate,
+      );
+      gauge('hushtone_media_ticks_skipped', 'Steps that stops of the machine left out.', gauges.mediaTicksSkipped);
       gauge('hushtone_store_texts_withheld', 'Texts not stored: they look like card numbers.', gauges.textsWithheld);
       gauge('hushtone_store_writes_waiting', 'Writes that wait for their commit.', gauges.writesWaiting);
     },

@@ -76,4 +76,4 @@ export const LEG_ORDERS = {
 
 /** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
 export const VOICE_LENGTH = 123;
-export const STATS_LENGTH = 13;
+export const STATS_LENGTH = 15;

@@ -201,6 +201,8 @@ export class Engine {
       keysByEvent: at(8),
       keysInband: at(9),
       eventsLost: this.eventsLost,
+      ticksLate: at(13),
+      ticksSkipped: at(14),
     };
   }
 

@@ -79,6 +79,9 @@ export interface WireStats {
   readonly keysInband: number;
   /** Of the whole worker since it started: events that a full ring dropped. */
   readonly eventsLost: number;
+  /** Likewise: steps of the media clock that came over 5 ms late, and those that a longer stop left out. */
+  readonly ticksLate: number;
+  readonly ticksSkipped: number;
 }
 
 export interface Answers {

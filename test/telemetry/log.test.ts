@@ -59,6 +59,8 @@ describe('the metrics', () => {
       legsRecreated: () => 0,
       legsLost: () => 0,
       mediaEventsLost: () => 5,
+      mediaTicksLate: () => 8,
+      mediaTicksSkipped: () => 9,
       textsWithheld: () => 6,
       writesWaiting: () => 7,
     });
@@ -69,6 +71,8 @@ describe('the metrics', () => {
     expect(text).toContain('hushtone_calls_active 3');
     expect(text).toContain('hushtone_api_answers_withheld_total 1');
     expect(text).toContain('hushtone_media_events_lost 5');
+    expect(text).toContain('hushtone_media_ticks_late 8');
+    expect(text).toContain('hushtone_media_ticks_skipped 9');
     expect(text).toContain('hushtone_store_texts_withheld 6');
     expect(text).toContain('hushtone_store_writes_waiting 7');
     expect(text).toContain(
