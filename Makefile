@@ -13,7 +13,9 @@ RUN_NEEDS := g++:g++ cmake:cmake npm:npm
 TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng /usr/include/spandsp.h:libspandsp-dev \
 	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl
 
-.PHONY: run demo test bench build needs-run needs-test node-modules addon lint types test-unit test-e2e test-native \
+BENCH_NEEDS := sipp:sip-tester /usr/include/spandsp.h:libspandsp-dev multimon-ng:multimon-ng sox:sox
+
+.PHONY: run demo test bench build needs-run needs-test needs-bench node-modules addon lint types test-unit test-e2e test-native \
 	test-native-tsan fuzz clean
 
 run: build
@@ -26,7 +28,7 @@ demo: build
 test: needs-test build
 	@node test/run.ts
 
-bench: build
+bench: needs-bench build
 	@node bench/run.ts $(if $(CASE),--case $(CASE))
 
 build: needs-run node-modules addon
@@ -47,6 +49,9 @@ endef
 
 needs-run:
 	@$(call install_missing,$(RUN_NEEDS))
+
+needs-bench: needs-run
+	@$(call install_missing,$(BENCH_NEEDS))
 
 needs-test: needs-run
 	@$(call install_missing,$(TEST_NEEDS))

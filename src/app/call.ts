@@ -10,7 +10,16 @@ import {
 import type { Destination, Flow } from '../session/flow.ts';
 import type { AppDeps } from './app.ts';
 import { CallJournal, type LiveEvents } from './journal.ts';
-import type { CallResult, IncomingCall, LegEnd, LegListener, MediaEvent, SegmentRow, SipLeg } from './ports.ts';
+import type {
+  CallContext,
+  CallResult,
+  IncomingCall,
+  LegEnd,
+  LegListener,
+  MediaEvent,
+  SegmentRow,
+  SipLeg,
+} from './ports.ts';
 import { SessionRunner } from './session-runner.ts';
 
 /** A sentence of the conversation itself ends after this even when its end is never reported. */
@@ -357,14 +366,15 @@ export class Call {
     } catch (error) {
       this.#note('identification failed', error);
     }
-    if (identified !== true) this.#result = { result: 'not-identified', ...this.#customer() };
+    if (identified !== true) this.#result = { result: 'not-identified', ...this.#brought() };
     if (identified === true || this.#flow.identification?.whenNot === 'go-on') this.#result = null;
     return identified === true;
   }
 
-  #customer(): { customer?: string; reference?: string } {
-    const { customer, reference } = this.#incoming.context;
-    return { ...(customer === undefined ? {} : { customer }), ...(reference === undefined ? {} : { reference }) };
+  /** What the call brought, for whoever gets it without a payment. */
+  #brought(): Omit<CallContext, 'flow' | 'identified'> {
+    const { flow: _flow, identified: _identified, ...brought } = this.#incoming.context;
+    return brought;
   }
 
   /** True once the caller is somewhere else, or done with. */
@@ -375,7 +385,7 @@ export class Call {
           return true;
         case 'refer': {
           if (this.#leg === null) return false;
-          const result: CallResult = this.#result ?? { result: 'failed', ...this.#customer() };
+          const result: CallResult = this.#result ?? { result: 'failed', ...this.#brought() };
           return (await this.#leg.refer(destination.target, result)) !== 'failed';
         }
         case 'bridge':

@@ -194,7 +194,7 @@ describe('a caller who hangs up while the gateway is asked', () => {
 
 describe('identification', () => {
   const flow: Partial<Flow> = { identification: { target: 'sip:id@127.0.0.1', timeoutMs: 60_000, whenNot: 'queue' } };
-  async function identifiedAs(identified: boolean | null): Promise<FakeWorld> {
+  async function identifiedAs(identified: boolean | null, how: 'bye' | 'refer' = 'bye'): Promise<FakeWorld> {
     const clock = new VirtualClock();
     const world = new FakeWorld(clock);
     withFlow(flow)(world);
@@ -202,7 +202,9 @@ describe('identification', () => {
     const call = app.callArrived(world.incoming());
     await clock.advance(3_000);
     expect(world.routes.at(-1)).toHaveLength(2);
-    world.dialed[0]?.listener()?.ended({ kind: 'bye', headers: {}, identified });
+    const listener = world.dialed[0]?.listener();
+    if (how === 'bye') listener?.ended({ kind: 'bye', headers: {}, identified });
+    else expect(await listener?.transferRequested({ target: 'sip:pay@127.0.0.1', identified })).toBe('accept');
     await settle();
     expect(world.routes.at(-1)).toEqual([]);
     await clock.advance(LONG_MS);
@@ -212,11 +214,19 @@ describe('identification', () => {
   it('bridges the target and pays when it says yes', async () => {
     expect(only((await identifiedAs(true)).payments).result).toBe('approved');
   });
+  it('takes the word of a REFER that sends the caller back', async () => {
+    expect(only((await identifiedAs(true, 'refer')).payments).result).toBe('approved');
+    for (const said of [false, null]) expect((await identifiedAs(said, 'refer')).payments.size).toBe(0);
+  });
   it('goes to the queue when it says no, or nothing', async () => {
     for (const said of [false, null]) {
       const world = await identifiedAs(said);
       expect(world.payments.size).toBe(0);
-      expect(world.results[0]).toMatchObject({ how: 'sip:queue@127.0.0.1', result: { result: 'not-identified' } });
+      const brought = { reference: 'INV-7', amountMinor: 4210 };
+      expect(world.results[0]).toMatchObject({
+        how: 'sip:queue@127.0.0.1',
+        result: { result: 'not-identified', ...brought },
+      });
     }
   });
 });

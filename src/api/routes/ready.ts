@@ -4,7 +4,7 @@ import type { Routes } from '../routes.ts';
 
 const State = Type.Object({
   ready: Type.Boolean(),
-  workers: Type.Boolean({ description: 'A media worker is connected.' }),
+  workers: Type.Boolean({ description: 'Every media worker is connected.' }),
   sip: Type.Boolean({ description: 'The SIP server is connected.' }),
   store: Type.Boolean({ description: 'Records can be written.' }),
 });
