@@ -1,6 +1,8 @@
 #include "audio/g711.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 
 namespace hushtone {
 namespace {
@@ -20,11 +22,12 @@ constexpr int16_t AToLinear(uint8_t code) {
   return static_cast<int16_t>((toggled & 0x80) != 0 ? magnitude : -magnitude);
 }
 
+// Negative samples count by their one's complement, as in the reference software of ITU-T G.191: so 14 bits decide.
 constexpr uint8_t LinearToMu(int sample) {
   constexpr int kClip = 32635;
   constexpr int kBias = 0x84;
   const int sign = sample < 0 ? 0x80 : 0;
-  int magnitude = sample < 0 ? -sample : sample;
+  int magnitude = sample < 0 ? ~sample : sample;
   if (magnitude > kClip) magnitude = kClip;
   magnitude += kBias;
   int exponent = 7;
@@ -35,7 +38,7 @@ constexpr uint8_t LinearToMu(int sample) {
 
 constexpr uint8_t LinearToA(int sample) {
   const int sign = sample >= 0 ? 0x80 : 0;
-  int magnitude = sample >= 0 ? sample : -sample - 1;
+  int magnitude = sample >= 0 ? sample : ~sample;
   if (magnitude > 32767) magnitude = 32767;
   int exponent = 7;
   for (int bit = 0x4000; exponent > 0 && (magnitude & bit) == 0; bit >>= 1) --exponent;
@@ -71,6 +74,43 @@ const Tables& TheTables() {
   return tables;
 }
 
+// A frame is encoded without a table: 16 kB of entries would push a leg's own state out of the nearest cache, and vectors
+// do eight samples at once. The exponent is the one that the processor finds when it makes a float of the magnitude: exact,
+// because 16 bits fit into its mantissa, and cut off, because it is read as bits. Decoding's 512 bytes stay a table.
+[[gnu::always_inline]] inline void EncodeBody(Law law, const int16_t* in, size_t count, uint8_t* out) {
+  constexpr int32_t kExponentShift = 23;
+  constexpr int32_t kExponentBias = 127;
+  constexpr int32_t kMantissaShift = kExponentShift - 4;
+  if (law == Law::kMu) {
+    for (size_t i = 0; i < count; ++i) {
+      const int32_t sample = in[i];
+      const int32_t magnitude = std::min(sample < 0 ? ~sample : sample, 32635) + 0x84;   // At least 2^7.
+      const auto bits = std::bit_cast<int32_t>(static_cast<float>(magnitude));
+      const int32_t exponent = (bits >> kExponentShift) - kExponentBias - 7;
+      const int32_t code = (sample < 0 ? 0x80 : 0) | exponent << 4 | (bits >> kMantissaShift & 0x0f);
+      out[i] = static_cast<uint8_t>(~code);
+    }
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t sample = in[i];
+    const int32_t magnitude = sample >= 0 ? sample : ~sample;
+    const auto bits = std::bit_cast<int32_t>(static_cast<float>(std::max(magnitude, 0x100)));   // Below 2^8 it is linear.
+    const int32_t exponent = (bits >> kExponentShift) - kExponentBias - 7;
+    const int32_t curved = exponent << 4 | (bits >> kMantissaShift & 0x0f);
+    const int32_t linear = magnitude >> 4;
+    const int32_t code = (sample >= 0 ? 0x80 : 0) | (magnitude < 0x100 ? linear : curved);
+    out[i] = static_cast<uint8_t>(code ^ 0x55);
+  }
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void EncodeAvx2(Law law, const int16_t* in, size_t count, uint8_t* out) {
+  EncodeBody(law, in, count, out);
+}
+const bool kHasAvx2 = __builtin_cpu_supports("avx2");
+#endif
+
 }  // namespace
 
 int16_t DecodeSample(Law law, uint8_t code) { return TheTables().decode[law == Law::kA][code]; }
@@ -85,8 +125,10 @@ void Decode(Law law, std::span<const uint8_t> in, int16_t* out) {
 }
 
 void Encode(Law law, std::span<const int16_t> in, uint8_t* out) {
-  const auto& table = TheTables().encode[law == Law::kA];
-  for (const int16_t sample : in) *out++ = table[static_cast<uint16_t>(sample) >> kEncodeShift];
+#if defined(__x86_64__)
+  if (kHasAvx2) return EncodeAvx2(law, in.data(), in.size(), out);
+#endif
+  EncodeBody(law, in.data(), in.size(), out);
 }
 
 }  // namespace hushtone

@@ -1,6 +1,7 @@
 #include "audio/playout_buffer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/bytes.h"
@@ -21,19 +22,29 @@ constexpr uint32_t kFadeFrames = 3;            // Repeat, 2/3, 1/3, then silence
 PlayoutBuffer::PlayoutBuffer(uint32_t delay_ms_max)
     : target_codes_(kTargetStartCodes), delay_codes_max_(std::min(delay_ms_max * 8, kRingCodes / 4)) {}
 
-bool PlayoutBuffer::IsWritten(uint32_t timestamp) const {
+uint64_t PlayoutBuffer::Written(uint32_t timestamp, uint32_t count) const {
   const uint32_t granule = (timestamp - grid_) / kGranule % kGranules;
-  return (written_[granule / 64] >> (granule % 64) & 1) != 0;
+  const uint32_t word = granule / 64;
+  const uint32_t shift = granule % 64;
+  uint64_t bits = written_[word] >> shift;
+  if (shift + count > 64) bits |= written_[(word + 1) % written_.size()] << (64 - shift);
+  return bits & ((uint64_t{1} << count) - 1);
 }
 
-void PlayoutBuffer::SetWritten(uint32_t timestamp, bool written) {
+void PlayoutBuffer::SetWritten(uint32_t timestamp, uint32_t count, bool written) {
   const uint32_t granule = (timestamp - grid_) / kGranule % kGranules;
-  const uint64_t bit = uint64_t{1} << (granule % 64);
-  if (written) {
-    written_[granule / 64] |= bit;
-  } else {
-    written_[granule / 64] &= ~bit;
-  }
+  const uint64_t run = (uint64_t{1} << count) - 1;
+  const uint32_t shift = granule % 64;
+  const auto change = [&](uint64_t& word, uint64_t bits) { word = written ? word | bits : word & ~bits; };
+  change(written_[granule / 64], run << shift);
+  if (shift + count > 64) change(written_[(granule / 64 + 1) % written_.size()], run >> (64 - shift));
+}
+
+void PlayoutBuffer::DecodeFrom(uint32_t timestamp, uint32_t count, int16_t* out) const {
+  const uint32_t first = timestamp % kRingCodes;
+  const uint32_t whole = std::min(count, kRingCodes - first);
+  Decode(law_, std::span(codes_.data() + first, whole), out);
+  if (whole < count) Decode(law_, std::span(codes_.data(), count - whole), out + whole);
 }
 
 void PlayoutBuffer::Start(uint32_t timestamp) {
@@ -76,7 +87,7 @@ void PlayoutBuffer::Put(uint32_t timestamp, std::span<const uint8_t> codes, Law 
       // Playing stops for one step, so that the packets that come now are in time.
       target_codes_ += kStepCodes;
       play_at_ -= kStepCodes;
-      for (uint32_t i = 0; i < kStepCodes; i += kGranule) SetWritten(play_at_ + i, false);
+      SetWritten(play_at_, kStepCodes / kGranule, false);
     }
     if (late_in_a_row_ != 0) return;
   } else {
@@ -84,8 +95,13 @@ void PlayoutBuffer::Put(uint32_t timestamp, std::span<const uint8_t> codes, Law 
   }
   Open(timestamp);
   Open(timestamp + count - 1);
-  for (uint32_t i = 0; i < count; ++i) codes_[(timestamp + i) % kRingCodes] = codes[i];
-  for (uint32_t i = 0; i < count; i += kGranule) SetWritten(timestamp + i, true);
+  const uint32_t first = timestamp % kRingCodes;
+  const uint32_t whole = std::min(count, kRingCodes - first);
+  std::memcpy(codes_.data() + first, codes.data(), whole);
+  std::memcpy(codes_.data(), codes.data() + whole, count - whole);
+  for (uint32_t i = 0; i < count; i += kRunMax * kGranule) {
+    SetWritten(timestamp + i, std::min(kRunMax, (count - i + kGranule - 1) / kGranule), true);
+  }
   if (IsNewer32(timestamp + count, newest_)) newest_ = timestamp + count;
 }
 
@@ -94,7 +110,21 @@ void PlayoutBuffer::Open(uint32_t timestamp) {
   if (IsWritten(timestamp)) return;
   const uint32_t first = timestamp - (timestamp - grid_) % kGranule;
   for (uint32_t i = 0; i < kGranule; ++i) codes_[(first + i) % kRingCodes] = law_ == Law::kA ? kASilence : kMuSilence;
-  SetWritten(timestamp, true);
+  SetWritten(timestamp, 1, true);
+}
+
+// What was written of the frame, and for the rest the last frame again, fading.
+void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) const {
+  const uint32_t share = empty_frames_ < kFadeFrames ? kFadeFrames - empty_frames_ : 0;
+  for (uint32_t i = 0; i < kFrameSamples; i += kGranule, written >>= 1) {
+    if ((written & 1) != 0) {
+      DecodeFrom(play_at_ + i, kGranule, out + i);
+      continue;
+    }
+    for (uint32_t n = i; n < i + kGranule; ++n) {
+      out[n] = static_cast<int16_t>(last_[n] * static_cast<int32_t>(share) / static_cast<int32_t>(kFadeFrames));
+    }
+  }
 }
 
 bool PlayoutBuffer::Take(int16_t* out) {
@@ -105,28 +135,23 @@ bool PlayoutBuffer::Take(int16_t* out) {
   const auto waiting = static_cast<int32_t>(newest_ - play_at_);
   deep_frames_ = waiting > static_cast<int32_t>(target_codes_ + kSlackCodes) ? deep_frames_ + 1 : 0;
   if (deep_frames_ > kDeepFramesMax) {
-    for (uint32_t i = 0; i < kStepCodes; i += kGranule) SetWritten(play_at_ + i, false);
+    SetWritten(play_at_, kStepCodes / kGranule, false);
     play_at_ += kStepCodes;
     deep_frames_ = 0;
   }
 
-  uint32_t missing = 0;
-  const uint32_t share = empty_frames_ < kFadeFrames ? kFadeFrames - empty_frames_ : 0;
   // The playing point is always at a granule's beginning: it starts there and moves by whole ones.
-  for (uint32_t i = 0; i < kFrameSamples; i += kGranule) {
-    const uint32_t at = play_at_ + i;
-    if (IsWritten(at)) {
-      std::array<uint8_t, kGranule> codes;
-      for (uint32_t n = 0; n < kGranule; ++n) codes[n] = codes_[(at + n) % kRingCodes];
-      Decode(law_, codes, out + i);
-      SetWritten(at, false);
-      continue;
-    }
-    missing += kGranule;
-    for (uint32_t n = i; n < i + kGranule; ++n) {
-      out[n] = static_cast<int16_t>(last_[n] * static_cast<int32_t>(share) / static_cast<int32_t>(kFadeFrames));
-    }
+  constexpr uint32_t kFrameGranules = kFrameSamples / kGranule;
+  constexpr uint64_t kAll = (uint64_t{1} << kFrameGranules) - 1;
+  const uint64_t written = Written(play_at_, kFrameGranules);
+  uint32_t missing = 0;
+  if (written == kAll) {
+    DecodeFrom(play_at_, kFrameSamples, out);
+  } else {
+    missing = (kFrameGranules - static_cast<uint32_t>(std::popcount(written))) * kGranule;
+    Conceal(written, out);
   }
+  SetWritten(play_at_, kFrameGranules, false);
   play_at_ += kFrameSamples;
 
   if (missing == kFrameSamples) {

@@ -48,11 +48,17 @@ class PlayoutBuffer {
   static constexpr uint32_t kRingCodes = 4096;      // 512 ms.
   static constexpr uint32_t kGranule = 8;           // 1 ms: what is known to be written or not.
   static constexpr uint32_t kGranules = kRingCodes / kGranule;
+  static constexpr uint32_t kRunMax = 60;           // Granules at once: less than a word, so that a run is in two.
 
-  bool IsWritten(uint32_t timestamp) const;
-  void SetWritten(uint32_t timestamp, bool written);
+  // Bit i: the granule that begins i granules behind `timestamp`'s. `count` at most kRunMax.
+  uint64_t Written(uint32_t timestamp, uint32_t count) const;
+  void SetWritten(uint32_t timestamp, uint32_t count, bool written);
+  bool IsWritten(uint32_t timestamp) const { return Written(timestamp, 1) != 0; }
+  // The ring's codes from `timestamp` on, decoded.
+  void DecodeFrom(uint32_t timestamp, uint32_t count, int16_t* out) const;
   void Start(uint32_t timestamp);
   void Open(uint32_t timestamp);
+  void Conceal(uint64_t written, int16_t* out) const;
 
   std::array<uint8_t, kRingCodes> codes_{};
   std::array<uint64_t, kGranules / 64> written_{};

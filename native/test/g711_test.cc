@@ -1,6 +1,9 @@
 // G.711: known codes, monotony, and that decoding then encoding gives each code back.
 #include "audio/g711.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "check.h"
 
 using namespace hushtone;
@@ -29,6 +32,20 @@ int main() {
       const int error = now > sample ? now - sample : sample - now;
       const int magnitude = sample < 0 ? -sample : sample;
       if (error > 16 + magnitude / 16) CHECK(error <= 16 + magnitude / 16);
+    }
+  }
+  // Frames are encoded by other arithmetic than samples; both say the same of every sample there is, at every length.
+  std::vector<int16_t> samples(65536);
+  std::vector<uint8_t> codes(samples.size());
+  for (size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<int16_t>(static_cast<int>(i) - 32768);
+  for (const Law law : {Law::kMu, Law::kA}) {
+    for (size_t length : {size_t{65536}, size_t{160}, size_t{7}, size_t{1}, size_t{0}}) {
+      std::fill(codes.begin(), codes.end(), uint8_t{0});
+      Encode(law, std::span(samples.data(), length), codes.data());
+      size_t wrong = 0;
+      for (size_t i = 0; i < length; ++i) wrong += codes[i] != EncodeSample(law, samples[i]) ? 1 : 0;
+      CHECK(wrong == 0);
+      CHECK(length == codes.size() || codes[length] == 0);
     }
   }
   return test::Finish();

@@ -39,7 +39,7 @@ function segmentOf(magnitude: number, lowestBit: number): number {
 
 export function encodeUlaw(samples: Int16Array): Uint8Array {
   return Uint8Array.from(samples, (sample) => {
-    const magnitude = Math.min(Math.abs(sample), ULAW_CLIP) + ULAW_BIAS;
+    const magnitude = Math.min(sample < 0 ? ~sample : sample, ULAW_CLIP) + ULAW_BIAS;
     const segment = segmentOf(magnitude, 8);
     return ~((sample < 0 ? 0x80 : 0) | (segment << 4) | ((magnitude >> (segment + 3)) & 0x0f)) & 0xff;
   });

@@ -1,0 +1,105 @@
+// What a packet costs in our own code, without sockets: LEGS legs in two-leg calls, each heard by the other, stepped for
+// SECONDS of call time. Prints nanoseconds per packet (one received and one sent) and bytes per leg.
+//   core_bench LEGS SECONDS
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "call/media_core.h"
+
+using namespace hushtone;
+
+namespace {
+
+constexpr size_t kPayloads = 4096;
+constexpr size_t kPayloadBytes = 160;
+const Endpoint kPeer{4, 4000, {127, 0, 0, 1}};
+
+class Sink final : public PacketSink {
+ public:
+  void SendRtp(uint16_t, std::span<const uint8_t> bytes, const Endpoint&) override {
+    ++sent;
+    sum += bytes[bytes.size() - 1];
+  }
+  void SendRtcp(uint16_t, std::span<const uint8_t>, const Endpoint&) override {}
+  void Closed(uint16_t) override {}
+  uint64_t sent = 0;
+  uint64_t sum = 0;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3) {
+    std::fprintf(stderr, "usage: core_bench LEGS SECONDS\n");
+    return 2;
+  }
+  const auto legs = static_cast<uint16_t>(std::atoi(arguments[1]));
+  const int seconds = std::atoi(arguments[2]);
+  BrandTable brands;
+  brands.brands.resize(1);
+  brands.brands[0].name = "any";
+  std::string error;
+  auto vault = Vault::Create(brands, &error);
+  if (vault == nullptr) {
+    std::fprintf(stderr, "core_bench: %s\n", error.c_str());
+    return 1;
+  }
+  RecordingTable recordings;
+  SpscRing<EngineEvent> events(1024);
+  auto core = std::make_unique<MediaCore>(EngineLimits{}, std::move(vault), recordings, events);
+  Sink sink;
+  std::vector<std::unique_ptr<Leg>> owned;
+  for (uint16_t i = 0; i < legs; ++i) {
+    Command command;
+    command.kind = Command::Kind::kOpenLeg;
+    command.leg = i;
+    command.handle = i | 1U << 16;
+    command.call = static_cast<uint16_t>(i / 2);
+    command.media.remote = kPeer;
+    owned.push_back(std::make_unique<Leg>(command.media, i, uint16_t{0}, 0U, 200U));
+    command.opened = owned.back().get();
+    core->Execute(command, sink);
+    if (i % 2 == 0) continue;
+    Command routes;
+    routes.kind = Command::Kind::kSetRoutes;
+    routes.call = command.call;
+    routes.routes[routes.count++] = {static_cast<uint16_t>(i - 1), i};
+    routes.routes[routes.count++] = {i, static_cast<uint16_t>(i - 1)};
+    core->Execute(routes, sink);
+  }
+  // Noise, different for each packet: what is heard must not sit in the cache of the processor.
+  std::vector<uint8_t> payloads(kPayloads * kPayloadBytes);
+  uint32_t noise = 1;
+  for (uint8_t& code : payloads) code = static_cast<uint8_t>((noise = noise * 1664525 + 1013904223) >> 24);
+
+  uint64_t now_us = 1'000'000'000;
+  uint64_t received = 0;
+  std::vector<uint16_t> sequence(legs, 1);
+  timespec before;
+  timespec after;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+  for (uint64_t tick = 0; tick < static_cast<uint64_t>(seconds) * 1000 / kSlotMs; ++tick) {
+    now_us += kSlotMs * 1000;
+    for (auto i = static_cast<uint16_t>(tick % kSlots); i < legs; i = static_cast<uint16_t>(i + kSlots)) {
+      uint8_t packet[kRtpHeaderBytes + kPayloadBytes] = {0x80, 0};
+      WriteU16(packet + 2, sequence[i]);
+      WriteU32(packet + 4, uint32_t{sequence[i]++} * 160);
+      WriteU32(packet + 8, i);
+      std::copy_n(payloads.data() + (received * 31 % kPayloads) * kPayloadBytes, kPayloadBytes, packet + kRtpHeaderBytes);
+      core->OnRtp(i, packet, kPeer, now_us);
+      ++received;
+    }
+    core->Tick(tick, now_us, sink);
+  }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  const double ns = static_cast<double>(after.tv_sec - before.tv_sec) * 1e9 + static_cast<double>(after.tv_nsec - before.tv_nsec);
+  std::printf("{\"legs\":%u,\"received\":%llu,\"sent\":%llu,\"nsPerPacket\":%.0f,\"bytesPerLeg\":%zu,\"sum\":%llu}\n", unsigned{legs},
+              static_cast<unsigned long long>(received), static_cast<unsigned long long>(sink.sent),
+              ns / static_cast<double>(received), sizeof(Leg), static_cast<unsigned long long>(sink.sum));
+  return 0;
+}
