@@ -17,8 +17,10 @@ constexpr size_t kCommandSlots = 4096;
 constexpr size_t kEventSlots = 32768;
 constexpr size_t kReadyMax = 1024;                // Sockets read in one tick; the others are first in the next.
 constexpr size_t kCommandsPerTickMax = 256;
-constexpr uint64_t kRtcpTag = 1U << 16;
-constexpr uint64_t kSignalTag = 1U << 17;
+// Which of a leg's sockets; its index stands below.
+constexpr uint64_t kStrayTag = 1U << 16;
+constexpr uint64_t kRtcpTag = 1U << 17;
+constexpr uint64_t kSignalTag = 1U << 18;
 constexpr int kMediaThreadNice = -11;              // What desktops give to sound.
 constexpr uint64_t kCatchUpTicksMax = 20;         // What a longer stop of the machine held up is left out.
 constexpr uint64_t kSlotNs = kSlotMs * 1000000;
@@ -471,6 +473,7 @@ void MediaEngine::RunCommands() {
   for (size_t i = 0; i < kCommandsPerTickMax && commands_.Pop(&command); ++i) {
     core_.Execute(command, *this);
     if (command.kind == Command::Kind::kOpenLeg) Watch(command);
+    if (command.kind == Command::Kind::kUpdateLeg && legs_[command.leg].leg != nullptr) Follow(legs_[command.leg]);
     any = true;
   }
   if (any) Signal(event_signal_);
@@ -482,9 +485,20 @@ void MediaEngine::Watch(const Command& command) {
   epoll_event watch{};
   watch.events = EPOLLIN;
   watch.data.u64 = command.leg;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, sockets.rtp, &watch);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, sockets.peer, &watch);
+  watch.data.u64 = command.leg | kStrayTag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, sockets.stray, &watch);
   watch.data.u64 = command.leg | kRtcpTag;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, sockets.rtcp, &watch);
+  Follow(legs_[command.leg]);
+}
+
+// The socket goes where the leg's packets go: to the peer of the SDP, then to where it is learned to be.
+void MediaEngine::Follow(LegEntry& entry) {
+  const Endpoint& peer = entry.leg->destination();
+  if (peer == entry.connected_to) return;
+  // Where the kernel will not (no route there), packets are sent and taken one by one as before.
+  entry.connected_to = ConnectTo(entry.sockets.peer, peer) && peer.IsKnown() ? peer : Endpoint{};
 }
 
 // One packet from each socket that has one; what else waits there waits 5 ms more. Draining a socket would let one
@@ -503,28 +517,39 @@ void MediaEngine::Receive(uint64_t tag, uint64_t now_us) {
     return;
   }
   const auto index = static_cast<uint16_t>(tag);
-  const bool is_rtcp = (tag & kRtcpTag) != 0;
-  const PortPair& sockets = legs_[index].sockets;
+  LegEntry& entry = legs_[index];
   uint8_t bytes[kRtpPacketBytesMax];
+  if ((tag & (kStrayTag | kRtcpTag)) == 0 && entry.connected_to.IsKnown()) {
+    const ssize_t received = recv(entry.sockets.peer, bytes, sizeof bytes, 0);
+    if (received <= 0) return;   // An ICMP error of an earlier send is read here, and gone.
+    core_.OnRtp(index, std::span(bytes, static_cast<size_t>(received)), entry.connected_to, now_us);
+    return;
+  }
+  const bool is_rtcp = (tag & kRtcpTag) != 0;
+  const int fd = is_rtcp ? entry.sockets.rtcp : (tag & kStrayTag) != 0 ? entry.sockets.stray : entry.sockets.peer;
   sockaddr_storage address;
   socklen_t length = sizeof address;
-  const ssize_t received =
-      recvfrom(is_rtcp ? sockets.rtcp : sockets.rtp, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&address), &length);
-  if (received <= 0) return;   // An ICMP error of an earlier send is read here, and gone.
-  const std::span<uint8_t> packet(bytes, static_cast<size_t>(received));
+  const ssize_t received = recvfrom(fd, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&address), &length);
   Endpoint from;
-  if (!FromSockaddr(address, &from)) return;
+  if (received <= 0 || !FromSockaddr(address, &from)) return;
+  const std::span<uint8_t> packet(bytes, static_cast<size_t>(received));
   if (is_rtcp) {
     core_.OnRtcp(index, packet, from, now_us);
   } else {
     core_.OnRtp(index, packet, from, now_us);
+    Follow(entry);
   }
 }
 
 void MediaEngine::SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) {
+  const LegEntry& entry = legs_[leg];
+  if (to == entry.connected_to) {
+    (void)send(entry.sockets.peer, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    return;
+  }
   sockaddr_storage address;
   const socklen_t length = ToSockaddr(to, &address);
-  (void)sendto(legs_[leg].sockets.rtp, bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  (void)sendto(entry.sockets.peer, bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
 }
 
 void MediaEngine::SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) {
@@ -535,7 +560,8 @@ void MediaEngine::SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const E
 
 void MediaEngine::Closed(uint16_t leg) {
   --legs_live_;
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.rtp, nullptr);
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.peer, nullptr);
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.stray, nullptr);
   epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.rtcp, nullptr);
   (void)closed_.Push(leg);   // As many slots as there are legs.
 }

@@ -52,6 +52,7 @@ class MediaEngine final : public Engine, private PacketSink {
     uint16_t call = kNoIndex;
     uint32_t call_number = 0;
     PortPair sockets;
+    Endpoint connected_to;                        // Of `sockets.peer`; the media thread's.
     std::unique_ptr<Leg> leg;
   };
   struct CallEntry {
@@ -72,6 +73,7 @@ class MediaEngine final : public Engine, private PacketSink {
   void Receive(uint64_t tag, uint64_t now_us);
   void RunCommands();
   void Watch(const Command& command);
+  void Follow(LegEntry& entry);
   void SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override;
   void SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override;
   void Closed(uint16_t leg) override;

@@ -9,7 +9,14 @@
 namespace hushtone {
 namespace {
 
-int BindOne(const Endpoint& endpoint) {
+enum class Sharing : bool { kAlone, kShared };
+
+void Share(int fd, bool shared) {
+  const int flag = shared ? 1 : 0;
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &flag, sizeof flag);
+}
+
+int BindOne(const Endpoint& endpoint, Sharing sharing = Sharing::kAlone) {
   sockaddr_storage address;
   const socklen_t length = ToSockaddr(endpoint, &address);
   const int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -21,9 +28,20 @@ int BindOne(const Endpoint& endpoint) {
   } else {
     (void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
   }
+  if (sharing == Sharing::kShared) Share(fd, true);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0) return fd;
   close(fd);
   return -1;
+}
+
+// The first socket binds alone, so that a port that another process has is seen to be taken; only then it is shared, with
+// this second one, and with nobody from then on.
+int BindBeside(int first, const Endpoint& endpoint) {
+  Share(first, true);
+  const int second = BindOne(endpoint, Sharing::kShared);
+  Share(first, false);
+  if (second >= 0) Share(second, false);
+  return second;
 }
 
 }  // namespace
@@ -80,13 +98,13 @@ bool FromSockaddr(const sockaddr_storage& address, Endpoint* out) {
 bool BindPair(const std::string& address, uint16_t port, PortPair* out) {
   Endpoint endpoint;
   if (!ParseAddress(address, port, &endpoint)) return false;
-  out->rtp = BindOne(endpoint);
-  if (out->rtp < 0) return false;
+  out->peer = BindOne(endpoint);
+  if (out->peer < 0) return false;
+  out->stray = BindBeside(out->peer, endpoint);
   ++endpoint.port;
   out->rtcp = BindOne(endpoint);
-  if (out->rtcp < 0) {
-    close(out->rtp);
-    out->rtp = -1;
+  if (out->stray < 0 || out->rtcp < 0) {
+    ClosePair(out);
     return false;
   }
   out->port = port;
@@ -94,9 +112,18 @@ bool BindPair(const std::string& address, uint16_t port, PortPair* out) {
 }
 
 void ClosePair(PortPair* pair) {
-  if (pair->rtp >= 0) close(pair->rtp);
-  if (pair->rtcp >= 0) close(pair->rtcp);
+  for (const int fd : {pair->peer, pair->stray, pair->rtcp}) {
+    if (fd >= 0) close(fd);
+  }
   *pair = PortPair{};
+}
+
+bool ConnectTo(int fd, const Endpoint& peer) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof(sockaddr);
+  address.ss_family = AF_UNSPEC;
+  if (peer.IsKnown()) length = ToSockaddr(peer, &address);
+  return connect(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0;
 }
 
 }  // namespace hushtone

@@ -49,6 +49,7 @@ class Peer {
   Peer& operator=(const Peer&) = delete;
 
   uint16_t port() const { return port_; }
+  uint16_t engine_port() const { return engine_port_; }
   void To(uint16_t port) { engine_port_ = port; }
 
   void Send(uint8_t type, uint32_t timestamp, std::span<const uint8_t> payload) {
@@ -222,6 +223,51 @@ void CarriesACall() {
   CHECK(bench.engine->ReadStats(from + (1U << 16), &stats) == EngineFault::kNoLeg);
 }
 
+// Whoever sends to a leg's port and is not its peer is counted and not heard, and takes nothing from the peer; where the
+// SDP moves the peer, the socket moves with it.
+void StrangersAreCountedAndAMovedPeerIsFollowed() {
+  Bench bench;
+  Peer caller(1), agent(2), stranger(3), moved(4);
+  const LegHandle from = bench.Open(7, caller);
+  const LegHandle to = bench.Open(7, agent);
+  const Engine::Route routes[] = {{from, to}};
+  CHECK(bench.engine->SetRoutes(1, 7, routes) == EngineFault::kNone);
+  CHECK(bench.WaitForAnswer(1));
+  stranger.To(caller.engine_port());
+  moved.To(caller.engine_port());
+  const auto send = [](Peer& one, Peer& other, int frames) {
+    auto next = Clock::now();
+    for (int i = 0; i < frames; ++i) {
+      one.SendFrame(0x10);
+      other.SendFrame(0x90);
+      next += std::chrono::milliseconds(20);
+      std::this_thread::sleep_until(next);
+    }
+  };
+  send(caller, stranger, 25);
+  LegStats stats;
+  CHECK(bench.engine->ReadStats(from, &stats) == EngineFault::kNone);
+  CHECK(stats.packets_received == 25 && stats.packets_from_elsewhere == 25);
+  CHECK(!caller.Receive().empty() && stranger.Receive().empty());
+
+  MediaConfig media;
+  media.remote_address = "127.0.0.1";
+  media.remote_port = moved.port();
+  CHECK(bench.engine->UpdateLeg(2, from, media) == EngineFault::kNone);
+  CHECK(bench.WaitForAnswer(2));
+  (void)caller.Receive();
+  send(moved, stranger, 25);
+  CHECK(bench.engine->ReadStats(from, &stats) == EngineFault::kNone);
+  CHECK(stats.packets_received == 50 && stats.packets_from_elsewhere == 50);
+  CHECK(!moved.Receive().empty() && stranger.Receive().empty());
+  size_t loud = 0;
+  for (const auto& packet : agent.Receive()) {
+    CHECK(!IsLoud(packet, 0x90));
+    loud += IsLoud(packet, 0x10) ? 1u : 0u;
+  }
+  CHECK(loud >= 30);
+}
+
 // A test card of Stripe's, keyed as events over a playing prompt; the agent hears neither tone nor event.
 void TakesACard() {
   Bench bench;
@@ -393,6 +439,7 @@ void LegsComeAndGoUnderLoad() {
 
 int main() {
   CarriesACall();
+  StrangersAreCountedAndAMovedPeerIsFollowed();
   TakesACard();
   AnOrderBeforeCloseIsCarriedOut();
   TakesPortsInTurnAndByNumber();

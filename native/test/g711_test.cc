@@ -43,7 +43,7 @@ int main() {
       std::fill(codes.begin(), codes.end(), uint8_t{0});
       Encode(law, std::span(samples.data(), length), codes.data());
       size_t wrong = 0;
-      for (size_t i = 0; i < length; ++i) wrong += codes[i] != EncodeSample(law, samples[i]) ? 1 : 0;
+      for (size_t i = 0; i < length; ++i) wrong += static_cast<size_t>(codes[i] != EncodeSample(law, samples[i]));
       CHECK(wrong == 0);
       CHECK(length == codes.size() || codes[length] == 0);
     }
