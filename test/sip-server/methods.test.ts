@@ -26,7 +26,12 @@ const IN_DIALOG: readonly Row[] = [
   row('OPTIONS'),
   row('INFO', '200 OK', ['Content-Type: text/plain'], 'hello'),
   row('REFER', '202 Accepted', ['Refer-To: <sip:queue@127.0.0.1>']),
-  row('NOTIFY', '200 OK', ['Event: refer', 'Subscription-State: active', 'Content-Type: message/sipfrag'], 'SIP/2.0 100 '),
+  row(
+    'NOTIFY',
+    '200 OK',
+    ['Event: refer', 'Subscription-State: active', 'Content-Type: message/sipfrag'],
+    'SIP/2.0 100 ',
+  ),
   row('UPDATE', '200 OK', [SDP_LINE], SDP),
   row('INVITE', '200 OK', [SDP_LINE], SDP),
   row('INVITE', '488 Not Acceptable Here', [SDP_LINE], SDP),

@@ -1,5 +1,4 @@
 import { afterEach } from 'vitest';
-import type { Endpoint } from '../../src/sip-server/transport/flow.ts';
 import { runSipServer, type SipServer, type SipServerOptions } from '../../src/sip-server/server.ts';
 import { type Peer, type RawApplication, rawApplication, request, tagOf, udpPeer } from './peers.ts';
 
@@ -8,6 +7,7 @@ import { type Peer, type RawApplication, rawApplication, request, tagOf, udpPeer
  */
 
 export const SDP = 'v=0\r\n';
+export const SECRET = 'sécret';
 let closing: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.reverse()) await close();
@@ -27,7 +27,7 @@ export interface Stand {
 
 export async function start(options: Partial<SipServerOptions> = {}): Promise<SipServer> {
   const sip = (['udp', 'tcp', 'ws'] as const).map((protocol) => ({ protocol, address: '127.0.0.1', port: 0 }));
-  const server = await runSipServer({ admin: { host: '127.0.0.1', port: 0 }, secret: 'sécret', sip, ...options });
+  const server = await runSipServer({ admin: { host: '127.0.0.1', port: 0 }, secret: SECRET, sip, ...options });
   afterwards(() => server.close());
   return server;
 }
@@ -41,7 +41,7 @@ export const endpoint = (server: SipServer, protocol: string) => {
 export async function application(server: SipServer, verbs: readonly string[] = ['invite']): Promise<RawApplication> {
   const made = await rawApplication(server.adminPort);
   afterwards(() => made.close());
-  const id = made.send('authenticate|sécret|');
+  const id = made.send(`authenticate|${SECRET}|`);
   await made.inbox.next(`|response|${id}|OK|`);
   for (const verb of verbs) await made.inbox.next(`|response|${made.send(`route|${verb}`)}|OK`);
   return made;
