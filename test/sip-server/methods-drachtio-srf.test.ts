@@ -198,7 +198,7 @@ describe('before the answer', () => {
     const { srf, peer, uri } = await line();
     const failed = new Promise((resolve) => {
       const cbRequest = (_error: unknown, req?: SrfRequest) => {
-        peer.inbox.next('INVITE ').then((sent) => {
+        void peer.inbox.next('INVITE ').then((sent) => {
           peer.send(response('180 Ringing', sent));
           req?.cancel({}, () => undefined);
         });
