@@ -31,6 +31,7 @@ function main(): number {
     vitest('unit'),
     { name: 'native', command: ['make', '--no-print-directory', 'test-native'], count: () => junit('native-asan.xml') },
     vitest('e2e'),
+    { name: 'drachtio', command: ['test/sip-server/upstream-suite'], count: upstreamSuite },
   ];
   const rows: string[] = [];
   const total = { passed: 0, failed: 0 };
@@ -74,6 +75,14 @@ function vitest(project: string): Phase {
 
 function oneCheck(ok: boolean): Count {
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+}
+
+/** drachtio-srf's own tests: `passed failed skipped`, all skipped where ../shared is not. */
+function upstreamSuite(): Count | null {
+  const file = `${BUILD}/drachtio-suite.txt`;
+  if (!existsSync(file)) return null;
+  const [passed = 0, failed = 0, skipped = 0] = readFileSync(file, 'utf8').trim().split(' ').map(Number);
+  return { passed, failed, skipped };
 }
 
 /** CTest's report: `<testsuite tests="12" failures="0" disabled="0" skipped="0" …>`. */

@@ -14,6 +14,8 @@ constexpr uint64_t kBehindMsMax = 200;            // A sending clock further beh
 // A press of which nothing came for so long has ended and its END packets are lost: senders update it every packet time
 // or every 50 ms, and three updates in a row may be lost.
 constexpr uint64_t kEventSilenceMsMax = 200;
+// How long the address of the SDP may take the place of another that was faster; rtpengine learns for as long.
+constexpr uint64_t kSourceDoubtUs = 3'000'000;
 constexpr uint64_t kNtpUnixSeconds = 2208988800;  // RFC 3550 §4: NTP counts from 1900.
 constexpr char kCname[] = {'h', 'u', 's', 'h', 't', 'o', 'n', 'e'};
 constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -51,9 +53,15 @@ void Leg::Wipe() {
 }
 
 // The first source of a packet that makes sense is the peer; whoever comes later from elsewhere is not heard. The
-// address in the SDP does not decide: behind NAT it is another.
-bool Leg::IsFromPeer(const Endpoint& from) {
-  if (!learned_.IsKnown()) learned_ = from;
+// address in the SDP does not decide alone: behind NAT it is another. But where it sends itself soon after a stranger,
+// the stranger has to go.
+bool Leg::IsFromPeer(const Endpoint& from, uint64_t now_us) {
+  if (!learned_.IsKnown()) {
+    learned_ = from;
+    learned_at_us_ = now_us;
+  } else if (from == media_.remote && now_us - learned_at_us_ <= kSourceDoubtUs) {
+    learned_ = from;
+  }
   return learned_ == from;
 }
 
@@ -69,7 +77,7 @@ std::optional<KeyHeard> Leg::OnRtp(std::span<const uint8_t> bytes, const Endpoin
     Add(counters.packets_unknown_type);
     return std::nullopt;
   }
-  if (!IsFromPeer(from)) {
+  if (!IsFromPeer(from, now_us)) {
     Add(counters.packets_from_elsewhere);
     return std::nullopt;
   }

@@ -92,13 +92,14 @@ class Leg {
   LegCounters counters;
 
  private:
-  bool IsFromPeer(const Endpoint& from);
+  bool IsFromPeer(const Endpoint& from, uint64_t now_us);
   void CountSequence(const RtpPacket& packet, uint64_t now_us);
   bool IsUnnegotiatedEvent(const RtpPacket& packet) const;
   std::optional<KeyHeard> OnEvent(const RtpPacket& packet, uint64_t now_us);
 
   LegMedia media_;
   Endpoint learned_;
+  uint64_t learned_at_us_ = 0;
 
   // From the peer.
   PlayoutBuffer playout_;

@@ -354,10 +354,34 @@ void WhoComesLaterFromElsewhereIsNotHeard() {
   Bench bench;
   bench.Open(0, 0);
   bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 50000);
-  bench.Rtp(0, 101, 800, {5, 0x8a, 3, 0x20}, 40000);
+  bench.Rtp(0, 101, 800, {5, 0x8a, 3, 0x20}, 50002);
   bench.Order(0, Command::Kind::kBeginPayment);
   CHECK(bench.legs[0]->counters.packets_from_elsewhere == 1);
   CHECK(bench.Events(EventKind::kFieldKey).empty());
+  bench.Run(20);
+  CHECK(bench.sent.back().to.port == 50000);
+}
+
+void AStrangerWhoWasFasterGivesWayToTheAddressOfTheSdp() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 50000);
+  bench.Run(20);
+  CHECK(bench.sent.back().to.port == 50000);
+  bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 40000);
+  bench.Rtp(0, 0, 160, std::vector<uint8_t>(160, 0x10), 50000);
+  CHECK(bench.legs[0]->counters.packets_from_elsewhere == 1);
+  bench.Run(20);
+  CHECK(bench.sent.back().to.port == 40000);
+}
+
+void AfterThreeSecondsTheSourceStays() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 50000);
+  bench.Run(3020);
+  bench.Rtp(0, 0, 0, std::vector<uint8_t>(160, 0x10), 40000);
+  CHECK(bench.legs[0]->counters.packets_from_elsewhere == 1);
   bench.Run(20);
   CHECK(bench.sent.back().to.port == 50000);
 }
@@ -782,6 +806,8 @@ int main() {
   TypeAheadEntersTheNextField();
   TypeAheadNeverBecomesAnOpenKey();
   WhoComesLaterFromElsewhereIsNotHeard();
+  AStrangerWhoWasFasterGivesWayToTheAddressOfTheSdp();
+  AfterThreeSecondsTheSourceStays();
   ClosingTellsAndEndsThePayment();
   ReadBackIsHeardByThePayerOnly();
   SaysWhenThePeerFallsSilent();

@@ -422,6 +422,10 @@ export class Call {
   }
 
   async #closeLeg(legId: string): Promise<void> {
-    await this.#deps.media.closeLeg(legId).catch((error: unknown) => this.#note('leg not closed', error));
+    const { media, metrics } = this.#deps;
+    await media.closeLeg(legId).then(
+      (stats) => metrics.legClosed(stats),
+      (error: unknown) => this.#note('leg not closed', error),
+    );
   }
 }

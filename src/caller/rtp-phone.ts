@@ -95,6 +95,16 @@ export class RtpPhone {
     return (this.#socket.address() as AddressInfo).address;
   }
 
+  /** The call is over. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Where it sends to, once it knows. */
+  get remote(): { readonly address: string; readonly port: number } | null {
+    return this.#remote;
+  }
+
   /** Begins to send, and sends to another place from now on. */
   talkTo(remote: { address: string; port: number; eventPayloadType: number }): void {
     this.#remote = remote;

@@ -1,7 +1,10 @@
 import { appendFileSync, openSync } from 'node:fs';
+import { systemClock } from '../lib/clock.ts';
 import type { Log, LogFields } from '../lib/log.ts';
+import { CounterReport } from '../sip-server/counter-report.ts';
 import { runSipServer } from '../sip-server/server.ts';
 import type { Endpoint, Protocol } from '../sip-server/transport/flow.ts';
+import { createLog } from '../telemetry/log.ts';
 
 const HELP = `hushtone sip-server: the embedded SIP server, alone, in the foreground.
 
@@ -11,7 +14,8 @@ Usage:
   --admin   where applications (drachtio-srf) connect; keep it on loopback
   --secret  what applications must say; also taken from HUSHTONE_SIP_SECRET, which other users can't see
   --sip     where it listens for SIP; several, separated by commas
-  --log     one JSON object a line: methods, statuses and Call-IDs, never a body
+  --log     one JSON object a line: methods, statuses and Call-IDs, never a body; without it only faults and, each
+            minute in which they change and at the end, the counters are written, to standard error
 
 Examples:
   hushtone sip-server --admin 127.0.0.1:9022 --secret cymru --sip udp:127.0.0.1:5060
@@ -41,11 +45,16 @@ export async function sipServerCommand(argv: string[]): Promise<number> {
     process.once('SIGTERM', () => resolve());
   });
   try {
-    const log = given.logFile === undefined ? undefined : fileLog(given.logFile);
-    const server = await runSipServer({ ...given, ...(log === undefined ? {} : { log }) });
+    const log =
+      given.logFile === undefined
+        ? createLog({ level: 'info', process: 'sip-server', stream: process.stderr })
+        : fileLog(given.logFile);
+    const server = await runSipServer({ ...given, log });
+    const report = new CounterReport({ read: () => server.counters(), clock: systemClock, log });
     const where = server.sip.map(({ protocol, address, port }) => `${protocol}:${address}:${port}`).join(', ');
     process.stdout.write(`sip-server: SIP on ${where}; applications on ${given.admin.host}:${server.adminPort}\n`);
     await ended;
+    report.end();
     await server.close();
     return 0;
   } catch (error) {

@@ -17,7 +17,13 @@ export interface ContextMessage {
 }
 
 export type ReadContext =
-  | { readonly ok: true; readonly context: CallContext; readonly passedOver: readonly ContextKey[] }
+  | {
+      readonly ok: true;
+      readonly context: CallContext;
+      readonly passedOver: readonly ContextKey[];
+      /** Why `identified` does not count where the profile wants it signed; null where nothing was wrong with it. */
+      readonly notBelieved: string | null;
+    }
   /** `reason` names keys, never values: they may be anything. */
   | { readonly ok: false; readonly reason: string };
 
@@ -26,7 +32,8 @@ type Source = Profile['context']['sources'][number];
 
 /**
  * What a call may set by its profile. The sources must agree where they say the same thing twice; where the profile
- * demands a signature, each source that says anything must carry its own.
+ * demands a signature of context, each source that says anything must carry its own. Where it demands one of
+ * `identified` alone, only that word of a source without one counts as not said.
  */
 export function readContext(
   message: ContextMessage,
@@ -36,13 +43,20 @@ export function readContext(
 ): ReadContext {
   const texts = new Map<ContextKey, string>();
   const passedOver = new Set<ContextKey>();
+  const demands = profile.signature?.demandOn ?? [];
+  let notBelieved: string | null = null;
   for (const source of profile.context.sources) {
     const pairs = readSource(message, source);
-    const keys = CONTEXT_KEYS.filter((key) => pairs.has(key));
+    let keys = CONTEXT_KEYS.filter((key) => pairs.has(key));
     if (keys.length === 0) continue;
-    if (profile.signature?.demandOn.includes('context')) {
+    if (demands.includes('context') || (demands.includes('identified') && pairs.has('identified'))) {
       const fault = verifier === null ? 'missing' : verifier.verify(pairs, message.callId, now);
-      if (fault !== null) return { ok: false, reason: `signature of ${source} is ${fault}` };
+      const reason = `signature of ${source} is ${fault}`;
+      if (fault !== null && demands.includes('context')) return { ok: false, reason };
+      if (fault !== null) {
+        notBelieved = reason;
+        keys = keys.filter((key) => key !== 'identified');
+      }
     }
     for (const key of keys) {
       const text = pairs.get(key) ?? '';
@@ -52,7 +66,7 @@ export function readContext(
       else texts.set(key, text);
     }
   }
-  return parseContext(texts, [...passedOver]);
+  return parseContext(texts, { passedOver: [...passedOver], notBelieved });
 }
 
 function readSource(message: ContextMessage, source: Source): Pairs {
@@ -65,7 +79,10 @@ function readSource(message: ContextMessage, source: Source): Pairs {
 /** An account number, order number or name: what people write, and nothing a header or log line would stumble over. */
 const IDENTIFIER = /^[\p{L}\p{N}][\p{L}\p{N} ._~@:+/#=-]*$/u;
 
-function parseContext(texts: ReadonlyMap<ContextKey, string>, passedOver: readonly ContextKey[]): ReadContext {
+function parseContext(
+  texts: ReadonlyMap<ContextKey, string>,
+  found: { readonly passedOver: readonly ContextKey[]; readonly notBelieved: string | null },
+): ReadContext {
   for (const [key, text] of texts) {
     if (text.length > HEADER_VALUE_CHARS_MAX || hasControl(text)) return { ok: false, reason: `${key} is malformed` };
   }
@@ -94,7 +111,7 @@ function parseContext(texts: ReadonlyMap<ContextKey, string>, passedOver: readon
   };
   const context = { ...given, amountMinor, identified };
   const present = Object.fromEntries(Object.entries(context).filter(([, value]) => value !== undefined));
-  return { ok: true, context: present as CallContext, passedOver };
+  return { ok: true, context: present as CallContext, ...found };
 }
 
 /**

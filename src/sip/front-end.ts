@@ -278,6 +278,13 @@ class FrontEnd implements SipFrontEnd, SipWorld {
       refuse(this, res, 'CALL_CONTEXT_INVALID', read.reason);
       return;
     }
+    if (read.notBelieved !== null) {
+      this.count('identifiedNotBelieved');
+      this.log.warn('the word of a call on who the customer is does not count', {
+        profile: profile.name,
+        reason: read.notBelieved,
+      });
+    }
     for (const key of read.passedOver) {
       this.count('contextKeysPassedOver');
       this.log.info('a call may not set this', { profile: profile.name, key });

@@ -75,7 +75,8 @@ export const ProfileSchema = Type.Object(
           }),
           demandOn: Type.Array(Type.Enum(['context', 'identified']), {
             maxItems: 2,
-            description: 'context: what a call brings. identified: the word of a BYE or REFER.',
+            description:
+              'context: what a call brings. identified: that word of an INVITE, BYE or REFER; unsigned it is not said.',
           }),
           signResult: Type.Boolean({ description: 'Whether the result headers that we send carry a signature.' }),
         },

@@ -15,7 +15,7 @@ import { REPLAY_SIGNATURES_MAX } from './limits.ts';
  * The signature is HMAC-SHA256 of it (UTF-8) under the named secret, in small hex: `t=1795420800,v1=<64 digits>`. It
  * stands in X-Hushtone-Signature, or as the pair `signature` in User-to-User or the URI. Every pair of the same source
  * is signed, those that the profile does not allow included, so that none can be added or taken away. Values are signed
- * as they read after unescaping. test/sip/signature.test.ts has vectors.
+ * as they read after unescaping. test/sip/context.test.ts has a vector made with openssl.
  */
 
 export type SignatureFault =

@@ -34,6 +34,8 @@ export interface Metrics {
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
+  const counter = (name: string, what: string) =>
+    new Counter({ name, help: `${what}, of legs that have ended.`, registers });
   collectDefaultMetrics({ register: registry });
   const calls = new Counter({ name: 'hushtone_calls_total', help: 'Calls answered.', registers });
   const refused = new Counter({
@@ -90,12 +92,30 @@ export function createMetrics(): Metrics {
     help: 'Answers of the API that looked like they held a card number and were not sent.',
     registers,
   });
+  const media = {
+    packetsReceived: counter('hushtone_rtp_packets_received_total', 'RTP packets received'),
+    packetsSent: counter('hushtone_rtp_packets_sent_total', 'RTP packets sent'),
+    packetsLost: counter('hushtone_rtp_packets_lost_total', 'RTP packets that never came'),
+    packetsLate: counter('hushtone_rtp_packets_late_total', 'RTP packets that came too late to be heard'),
+    packetsFromElsewhere: counter('hushtone_rtp_packets_from_elsewhere_total', 'RTP packets dropped: a strange source'),
+  };
+  const keys = new Counter({
+    name: 'hushtone_keys_total',
+    help: 'Key presses of legs that have ended, by the path they came on.',
+    labelNames: ['path'],
+    registers,
+  });
   return {
     contentType: registry.contentType,
     app: {
       callStarted: () => calls.inc(),
       callRefused: (code) => refused.inc({ code }),
       callEnded: (durationMs) => callSeconds.observe(durationMs / 1000),
+      legClosed: (stats) => {
+        for (const [name, packets] of Object.entries(media)) packets.inc(stats[name as keyof typeof media]);
+        keys.inc({ path: 'event' }, stats.keysByEvent);
+        keys.inc({ path: 'inband' }, stats.keysInband);
+      },
       paymentEnded: (result, durationMs) => {
         payments.inc({ result });
         paymentSeconds.observe(durationMs / 1000);

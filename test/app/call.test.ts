@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
-import type { CallContext } from '../../src/app/ports.ts';
+import { noMetrics } from '../../src/app/metrics.ts';
+import type { CallContext, LegStats } from '../../src/app/ports.ts';
 import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
@@ -56,6 +57,17 @@ describe('a call that pays', () => {
     ];
     expect(world.said.slice(world.said.indexOf('payment-approved')).slice(0, 7)).toEqual(told);
     expect(world.said.slice(-5)).toEqual(['letter-i', 'letter-n', 'letter-v', 'symbol-dash', 'digit-7']);
+  });
+  it('has what its legs received and sent counted, each leg once', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    world.legStats = { ...world.legStats, packetsReceived: 500, packetsFromElsewhere: 3 };
+    const closed: LegStats[] = [];
+    const metrics = { ...noMetrics, legClosed: (stats: LegStats) => void closed.push(stats) };
+    const call = createApp({ ...world.deps(), metrics }).callArrived(world.incoming());
+    await clock.advance(LONG_MS);
+    await call;
+    expect(closed).toEqual([world.legStats]);
   });
   it('has the attempt on disk before the gateway is asked', async () => {
     const { calls } = await callOf();

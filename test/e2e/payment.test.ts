@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RtpPacket } from 'rtp.js/packets';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readWav } from '../../src/lib/wav.ts';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentNow, paymentOf } from '../harness/payer.ts';
-import { QUICK_FLOW, TestServer } from '../harness/server.ts';
+import { freeMediaPort, QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
  * Whole calls against a whole server: a sip.js caller over WebSocket, RTP of rtp.js, the sandbox gateway.
@@ -132,7 +134,8 @@ describe.concurrent('the scenario of docs/first-call.md', () => {
     server.expectNoLeakOf({ pan: '4111111111111111', expiry: '1230', cvc: '123' });
     writeFileSync(file, documented.replace(';amount=4210;', ';amount=4210;flow=careful;'));
     const target = `127.0.0.1:${server.ports.udp}`;
-    const argv = [target, '-sf', file, '-i', '127.0.0.1', '-mp', '13900', '-m', '1', '-nostdin'];
+    const mediaPort = String(await freeMediaPort());
+    const argv = [target, '-sf', file, '-i', '127.0.0.1', '-mp', mediaPort, '-m', '1', '-nostdin'];
     const status = await new Promise<string>((resolve) => {
       execFile(SIPP, argv, { cwd: server.folder, timeout: SIPP_MS_MAX, env: { TERM: 'dumb' } }, (error, out, err) =>
         resolve(error === null ? 'paid' : `${error.code} ${err} ${out.slice(-2000)}`),
@@ -186,6 +189,34 @@ describe.concurrent('a caller who hangs up', () => {
     await phone.hangUp();
     expect(await paymentOf(server, 'HANGUP-ASKING')).toMatchObject({ result: 'approved' });
     expect(await charges(server, 'HANGUP-ASKING')).toHaveLength(1);
+  });
+});
+
+describe.concurrent('a caller into whose stream a stranger sends', () => {
+  it('has the strange packets dropped, and they stand in /metrics when the call is over', async () => {
+    const strangers = 25;
+    const phone = await call(server, { amountMinor: 1200, reference: 'STRANGER-1' });
+    await phone.media.promptBegins();
+    const { remote } = phone.media;
+    if (remote === null) throw new Error('the phone sends nowhere');
+    const packet = new RtpPacket();
+    packet.setPayloadType(0);
+    packet.setPayload(new DataView(new ArrayBuffer(160)));
+    const view = packet.getView();
+    const socket = createSocket('udp4');
+    for (let i = 0; i < strangers; i++) {
+      await new Promise((resolve) => socket.send(view, remote.port, remote.address, resolve));
+    }
+    socket.close();
+    await phone.media.wait(100);
+    await phone.hangUp();
+    await server.until('the strange packets are counted', async () => {
+      const { text } = await server.get('/metrics');
+      return Number(/^hushtone_rtp_packets_from_elsewhere_total (\d+)$/m.exec(text)?.[1]) >= strangers;
+    });
+    const { text } = await server.get('/metrics');
+    expect(text).toMatch(/^hushtone_rtp_packets_received_total [1-9]/m);
+    expect(text).toMatch(/^hushtone_keys_total\{path="event"\} \d/m);
   });
 });
 

@@ -15,6 +15,7 @@ import type {
   IncomingCall,
   LegEnd,
   LegListener,
+  LegStats,
   MediaEvent,
   MediaPort,
   NegotiatedMedia,
@@ -108,6 +109,17 @@ export class FakeWorld {
   /** How long a leg takes to open, and whether a target answers at all. */
   openLegMs = 0;
   targetAnswers = true;
+  /** What the worker says of each leg that is closed. */
+  legStats: LegStats = {
+    packetsReceived: 0,
+    packetsSent: 0,
+    packetsLost: 0,
+    packetsLate: 0,
+    packetsFromElsewhere: 0,
+    jitterMs: 0,
+    keysByEvent: 0,
+    keysInband: 0,
+  };
   referAnswer: 'accepted' | 'completed' | 'failed' = 'completed';
   readonly clock: VirtualClock;
   readonly #times = new Map<FieldName, number>();
@@ -218,7 +230,6 @@ export class FakeWorld {
 
   #media(): MediaPort {
     const local = { address: '127.0.0.1', port: 18_100 };
-    const stats = { packetsReceived: 0, packetsSent: 0, packetsLost: 0, packetsLate: 0, packetsFromElsewhere: 0 };
     return {
       openLeg: async ({ legId }) => {
         this.#enter('openLeg');
@@ -233,7 +244,7 @@ export class FakeWorld {
       closeLeg: async (legId) => {
         this.openLegs.delete(legId);
         this.#enter('closeLeg');
-        return { ...stats, jitterMs: 0, keysByEvent: 0, keysInband: 0 };
+        return this.legStats;
       },
       setRoutes: async (_, routes) => {
         this.#enter('setRoutes');

@@ -49,14 +49,14 @@ export const CARDS = {
 } as const satisfies Record<string, Card>;
 
 /** A sip.js call over WebSocket that has been answered. Throws where it is refused. */
-export async function call(server: TestServer, order: Order): Promise<PhoneCall> {
+export async function call(server: TestServer, order: Order, wsPort = server.ports.ws): Promise<PhoneCall> {
   const parameters = [
     `reference=${order.reference}`,
     ...(order.amountMinor === undefined ? [] : [`amount=${order.amountMinor}`]),
     ...(order.flow === undefined ? [] : [`flow=${order.flow}`]),
   ];
   const target = {
-    server: `ws://127.0.0.1:${server.ports.ws}`,
+    server: `ws://127.0.0.1:${wsPort}`,
     uri: `sip:pay@127.0.0.1;${parameters.join(';')}`,
     withoutOffer: order.withoutOffer === true,
   };
@@ -82,7 +82,7 @@ export async function answerPrompt(
 ): Promise<void> {
   const { media } = phone;
   const heard = await (patient ? media.promptEnds(QUIET_MS, PROMPT_MS_MAX) : media.promptBegins(PROMPT_MS_MAX));
-  if (!heard) throw new Error('no prompt was heard');
+  if (!heard) throw new Error(media.isClosed ? 'the call ended before a prompt was heard' : 'no prompt was heard');
   if (!patient) await media.wait(HURRIED_MS);
   await media.key(keys, style, background);
   // The prompt that was barged into has stopped; what is heard from here on is the next one.

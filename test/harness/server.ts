@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,11 +18,15 @@ const ENTRY = join(ROOT, 'src/cli/hushtone.js');
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
 const POLL_MS = 50;
-/** Each server of this process gets ports of its own. */
+/**
+ * Each server gets ports of its own, apart from those of every other test run on this machine too: a phone whose server
+ * was killed goes on sending, and its RTP must not reach another server's call.
+ */
 const RTP_PORTS = 200;
 const RTP_PORT_FIRST = 13_000;
 const RTP_SERVERS = 20;
-let serversStarted = 0;
+const MEDIA_PORT_TRIES = 20;
+let serversStarted = process.pid;
 
 type Tree = { readonly [key: string]: unknown };
 
@@ -45,7 +50,8 @@ export interface Ports {
 export const QUICK_FLOW = {
   firstDigitTimeoutMs: 8_000,
   interDigitTimeoutMs: 1_500,
-  completeInterDigitTimeoutMs: 400,
+  // The first 13 digits of CARDS.visa are a whole number too: a stall of the caller's clock must not end it there.
+  completeInterDigitTimeoutMs: 700,
   gatewayTimeoutMs: 2_000,
   fields: { pan: { confirm: false }, expiry: { confirm: false }, cvc: { confirm: false } },
 } as const;
@@ -56,11 +62,13 @@ export class TestServer {
   readonly watch = new LeakWatch();
   readonly #process: ChildProcess;
   readonly #exit: Promise<number | null>;
+  readonly #rtpClaim: Socket;
   #output = '';
 
-  private constructor(folder: string, ports: Ports, child: ChildProcess) {
+  private constructor(folder: string, ports: Ports, child: ChildProcess, rtpClaim: Socket) {
     this.folder = folder;
     this.ports = ports;
+    this.#rtpClaim = rtpClaim;
     this.#process = child;
     this.#exit = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
     for (const stream of [child.stdout, child.stderr]) {
@@ -91,7 +99,7 @@ export class TestServer {
       mkdirSync(join(folder, name, '..'), { recursive: true });
       writeFileSync(join(folder, name), content);
     }
-    const portFirst = RTP_PORT_FIRST + RTP_PORTS * (serversStarted++ % RTP_SERVERS);
+    const rtp = await claimRtpPorts();
     const base: Tree = {
       varDir: join(folder, 'var'),
       sip: {
@@ -100,7 +108,7 @@ export class TestServer {
         wsPort: ws,
         profiles: join(ROOT, 'sip-profiles'),
       },
-      media: { portFirst, portLast: portFirst + RTP_PORTS - 1, workers: 1 },
+      media: { portFirst: rtp.first, portLast: rtp.last, workers: 1 },
       http: { port: http },
       sandbox: { port: sandbox },
       prompts: { directory: join(ROOT, 'prompts') },
@@ -114,7 +122,7 @@ export class TestServer {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.environment },
     });
-    return new TestServer(folder, ports, child);
+    return new TestServer(folder, ports, child, rtp.claim);
   }
 
   /** Everything that the server's processes wrote so far. */
@@ -191,6 +199,7 @@ export class TestServer {
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS_MAX);
     const status = await this.#exit;
     clearTimeout(timer);
+    this.#rtpClaim.close();
     this.watch.look('log', this.#output);
     this.watch.lookThroughFolder(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
@@ -233,6 +242,44 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+/**
+ * The last port of a range is held and says to other runs that the range is taken: until the server has stopped, or, where
+ * it was killed, to the end of this process, for its callers' phones may go on sending.
+ */
+async function claimRtpPorts(): Promise<{ first: number; last: number; claim: Socket }> {
+  for (let time = 0; time < RTP_SERVERS; time++) {
+    const first = RTP_PORT_FIRST + RTP_PORTS * (serversStarted++ % RTP_SERVERS);
+    const held = first + RTP_PORTS - 1;
+    const claim = await bindUdp(held).catch(() => null);
+    // Pairs of ports begin with an even one: the held port and the one below it are not the server's.
+    claim?.unref();
+    if (claim !== null) return { first, last: held - 2, claim };
+  }
+  throw new Error(`all ${RTP_SERVERS} ranges of RTP ports are taken`);
+}
+
+/** An even UDP port that is free now, as is the second one behind it: SIPp takes both for its media. */
+export async function freeMediaPort(): Promise<number> {
+  for (let time = 0; time < MEDIA_PORT_TRIES; time++) {
+    const first = await bindUdp(0);
+    const even = first.address().port & ~1;
+    first.close();
+    const pair = await Promise.allSettled([bindUdp(even), bindUdp(even + 2)]);
+    const bound = pair.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    await Promise.all(bound.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
+    if (bound.length === 2) return even;
+  }
+  throw new Error(`no pair of free UDP ports in ${MEDIA_PORT_TRIES} tries`);
+}
+
+function bindUdp(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    socket.once('error', reject);
+    socket.bind(port, '127.0.0.1', () => resolve(socket));
+  });
 }
 
 function merge(base: Tree, over: Tree): Tree {

@@ -67,7 +67,14 @@ export async function udpPeer(server: Endpoint): Promise<Peer> {
 export async function tcpPeer(server: Endpoint): Promise<Peer> {
   const socket: TcpSocket = connect(server.port, server.address);
   const inbox = new Inbox();
-  socket.on('data', (bytes) => inbox.put(bytes.toString('latin1')));
+  let pending = '';
+  socket.on('data', (bytes) => {
+    pending += bytes.toString('latin1');
+    for (let end = endOfMessage(pending); end > 0; end = endOfMessage(pending)) {
+      inbox.put(pending.slice(0, end));
+      pending = pending.slice(end);
+    }
+  });
   socket.on('error', () => undefined);
   socket.on('close', () => inbox.put('closed'));
   await new Promise((resolve) => socket.once('connect', resolve));
@@ -81,6 +88,13 @@ export async function tcpPeer(server: Endpoint): Promise<Peer> {
     send: (text) => void socket.write(text),
     close,
   };
+}
+
+/** Of the first whole message (RFC 3261 §18.3), or 0. */
+function endOfMessage(text: string): number {
+  const head = text.indexOf('\r\n\r\n');
+  const length = Number(/\r\nContent-Length: *(\d+)/i.exec(text.slice(0, Math.max(0, head)))?.[1] ?? 0);
+  return head < 0 || text.length < head + 4 + length ? 0 : head + 4 + length;
 }
 
 export async function wsPeer(server: Endpoint): Promise<Peer> {
@@ -164,6 +178,15 @@ export function request(method: string, parts: RequestParts): string {
     '',
     body,
   ].join('\r\n');
+}
+
+/** A request of a peer that was called: `invite` is what it received, `peer` the tag it answered with. */
+export function requestBack(method: string, invite: string, parts: Omit<RequestParts, 'callId' | 'toTag'>): string {
+  const said = (name: string) => new RegExp(`\r\n${name}: ([^\r]*)`).exec(invite)?.[1] ?? '';
+  const asCaller = request(method, { ...parts, callId: said('Call-ID') });
+  return asCaller
+    .replace(/\r\nFrom: [^\r]*/, `\r\nFrom: ${said('To')};tag=peer`)
+    .replace(/\r\nTo: [^\r]*/, `\r\nTo: ${said('From')}`);
 }
 
 /** A response of a peer to a request it received: the five headers copied, a tag in To. */

@@ -1,81 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { runSipServer, type SipServer, type SipServerOptions } from '../../src/sip-server/server.ts';
+import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../harness/clock.ts';
-import {
-  type Peer,
-  type RawApplication,
-  rawApplication,
-  request,
-  response,
-  tagOf,
-  tcpPeer,
-  udpPeer,
-  wsPeer,
-} from './peers.ts';
+import { type Peer, rawApplication, request, response, tagOf, tcpPeer, udpPeer, wsPeer } from './peers.ts';
+import { afterwards, application, callIn, endpoint, SDP, type Stand, stand, start, txnOf } from './stand.ts';
 
 const CONTACT = ['Contact: <sip:peer@127.0.0.1:1>'];
-const SDP = 'v=0\r\n';
-let closing: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
-  closing = [];
-});
-
-interface Stand {
-  readonly server: SipServer;
-  readonly application: RawApplication;
-  readonly udp: Peer;
-}
-
-async function start(options: Partial<SipServerOptions> = {}): Promise<SipServer> {
-  const sip = (['udp', 'tcp', 'ws'] as const).map((protocol) => ({ protocol, address: '127.0.0.1', port: 0 }));
-  const server = await runSipServer({ admin: { host: '127.0.0.1', port: 0 }, secret: 'sécret', sip, ...options });
-  closing.push(() => server.close());
-  return server;
-}
-
-const endpoint = (server: SipServer, protocol: string) => {
-  const found = server.sip.find((one) => one.protocol === protocol);
-  if (found === undefined) throw new Error(protocol);
-  return found;
-};
-
-async function application(server: SipServer, verbs: readonly string[] = ['invite']): Promise<RawApplication> {
-  const made = await rawApplication(server.adminPort);
-  closing.push(() => made.close());
-  const id = made.send('authenticate|sécret|');
-  await made.inbox.next(`|response|${id}|OK|`);
-  for (const verb of verbs) await made.inbox.next(`|response|${made.send(`route|${verb}`)}|OK`);
-  return made;
-}
-
-async function stand(options: Partial<SipServerOptions> = {}): Promise<Stand> {
-  const server = await start(options);
-  const udp = await udpPeer(endpoint(server, 'udp'));
-  closing.push(() => udp.close());
-  return { server, application: await application(server), udp };
-}
-
-const txnOf = (frame: string) => frame.split('|')[8] ?? '';
-
-/** Calls in from a peer; the application answers 200; the ACK is sent unless told otherwise. */
-async function callIn(
-  app: RawApplication,
-  peer: Peer,
-  callId: string,
-  ack = true,
-): Promise<{ dialogId: string; ok: string }> {
-  peer.send(request('INVITE', { peer, callId, body: SDP, lines: ['Content-Type: application/sdp'] }));
-  const frame = await app.inbox.next('\r\nINVITE ');
-  const id = app.send(`sip|${txnOf(frame)}|\r\nSIP/2.0 200 OK\r\nContent-Length: 5\r\n\r\n${SDP}`);
-  const echo = await app.inbox.next(`|response|${id}|OK|`);
-  const ok = await peer.inbox.next('SIP/2.0 200 OK');
-  if (ack) {
-    peer.send(request('ACK', { peer, callId, toTag: tagOf(ok) }));
-    await app.inbox.next('\r\nACK ');
-  }
-  return { dialogId: echo.split('|')[11] ?? '', ok };
-}
 
 describe('an application', () => {
   it('is refused with the wrong secret, and before it has said the right one', async () => {
@@ -133,7 +61,7 @@ describe('a call from the network', () => {
   ] as const)('over %s is answered, and ended by the application over the same way', async (_name, protocol, open) => {
     const { application: app, server } = await stand();
     const peer = await open(endpoint(server, protocol));
-    closing.push(() => peer.close());
+    afterwards(() => peer.close());
     const { dialogId, ok } = await callIn(app, peer, 'call');
     expect(dialogId).toBe('call;from-tag=far');
     expect(ok).toContain(`Contact: <sip:127.0.0.1:${endpoint(server, protocol).port}`);
@@ -147,7 +75,7 @@ describe('a call from the network', () => {
   it('gets 503 when no application takes calls, 481 in a dialog that is not there', async () => {
     const server = await start();
     const udp = await udpPeer(endpoint(server, 'udp'));
-    closing.push(() => udp.close());
+    afterwards(() => udp.close());
     udp.send(request('INVITE', { peer: udp, callId: 'nobody' }));
     await udp.inbox.next('SIP/2.0 503');
     udp.send(request('BYE', { peer: udp, callId: 'nobody', toTag: 'gone' }));
@@ -359,7 +287,7 @@ describe('bad input', () => {
     const { server } = await stand({ limits: { connectionsPerAddressMax: 2 } });
     const peers: Peer[] = [];
     for (let i = 0; i < 3; i++) peers.push(await tcpPeer(endpoint(server, 'tcp')));
-    closing.push(() =>
+    afterwards(() =>
       peers.forEach((peer) => {
         peer.close();
       }),

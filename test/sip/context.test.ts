@@ -69,7 +69,7 @@ describe('what a call brings', () => {
   it('is passed over and named where the profile does not allow it', () => {
     const by = profile({ allow: ['reference'] });
     const found = readContext(message('sip:pay@h;amount=1;reference=r'), by, null, NOW);
-    expect(found).toEqual({ ok: true, context: { reference: 'r' }, passedOver: ['amount'] });
+    expect(found).toEqual({ ok: true, context: { reference: 'r' }, passedOver: ['amount'], notBelieved: null });
     expect(read('sip:pay@h;reference=r', {}, profile({ sources: ['header'] }))).toEqual({});
   });
 
@@ -165,6 +165,50 @@ describe('signed context', () => {
 
   it('is not demanded of a call that brings nothing', () => {
     expect(readContext(message('sip:pay@h'), signed, null, NOW)).toMatchObject({ ok: true, context: {} });
+  });
+
+  describe('where only the word identified must be signed', () => {
+    const word = profile({ demandOn: ['identified'] });
+    const said = new Map([...pairs, ['identified', 'yes']]);
+    const written = (signature: string) => ({
+      ...headers(signature),
+      'X-Hushtone-Identified': 'yes',
+    });
+    const take = (given: Record<string, string>, uri = 'sip:pay@h') =>
+      readContext(message(uri, given), word, new SignatureVerifier(SECRET, 300), NOW);
+    const rest = { amountMinor: 4210, currency: 'USD', customer: 'C-1001' };
+
+    it('is believed with the signature of its source', () => {
+      const found = take(written(sign(said, SECRET, NOW)));
+      expect(found).toEqual({ ok: true, context: { ...rest, identified: true }, passedOver: [], notBelieved: null });
+    });
+
+    it.each([
+      ['no signature', { 'X-Hushtone-Identified': 'yes' }, 'missing'],
+      ['a signature that is none', written('t=1,v1=ff'), 'malformed'],
+      ['a signature without the word', written(sign(pairs, SECRET, NOW)), 'wrong'],
+      ['a signature of another secret', written(sign(said, new Sensitive('x', 'battery'), NOW)), 'wrong'],
+      ['an old signature', written(sign(said, SECRET, NOW - 301_000)), 'outside the window'],
+    ])('counts as not said with %s, and the rest is taken', (_name, given, fault) => {
+      const found = take(given);
+      expect(found).toMatchObject({ ok: true, notBelieved: `signature of header is ${fault}` });
+      expect(found.ok && found.context).toEqual(Object.keys(given).length > 1 ? rest : {});
+    });
+
+    it('lets a signed source speak where an unsigned one says otherwise', () => {
+      const found = take(written(sign(said, SECRET, NOW)), 'sip:pay@h;identified=no');
+      expect(found).toMatchObject({ ok: true, context: { identified: true } });
+      expect(found).toMatchObject({ notBelieved: 'signature of uri is missing' });
+    });
+
+    it('is not believed where there is nothing to verify it with', () => {
+      const found = readContext(message('sip:pay@h', written(sign(said, SECRET, NOW))), word, null, NOW);
+      expect(found).toMatchObject({ ok: true, context: rest, notBelieved: 'signature of header is missing' });
+    });
+
+    it('asks no signature of a call that does not say it', () => {
+      expect(take(headers('none'))).toEqual({ ok: true, context: rest, passedOver: [], notBelieved: null });
+    });
   });
 
   it('binds the word identified to the call it is said about', () => {

@@ -306,6 +306,32 @@ describe('other requests', () => {
   });
 });
 
+describe('a call that says its customer is identified', () => {
+  const said = (headers: Record<string, string>) => {
+    const { srf, calls, frontEnd, lines } = world({ demandOn: ['identified'] });
+    srf.receive('INVITE', { body: sdp(), headers: { 'X-Hushtone-Customer': 'C-1', ...headers } });
+    return { context: must(calls[0]).context, count: frontEnd.counters().identifiedNotBelieved ?? 0, lines };
+  };
+  const pairs = new Map([
+    ['customer', 'C-1'],
+    ['identified', 'yes'],
+  ]);
+
+  it('is believed where the profile wants that signed and it is', () => {
+    const headers = { 'X-Hushtone-Identified': 'yes', 'X-Hushtone-Signature': sign(pairs, SECRET, NOW) };
+    expect(said(headers)).toMatchObject({ context: { customer: 'C-1', identified: true }, count: 0 });
+  });
+
+  it.each([
+    ['unsigned', {}],
+    ['badly signed', { 'X-Hushtone-Signature': `t=1795420800,v1=${'0'.repeat(64)}` }],
+  ])('is admitted as one that says nothing of it, counted and logged, where that is %s', (_name, more) => {
+    const { context, count, lines } = said({ 'X-Hushtone-Identified': 'yes', ...more });
+    expect([context, count]).toEqual([{ customer: 'C-1' }, 1]);
+    expect(lines.filter((line) => line.includes('does not count'))).toHaveLength(1);
+  });
+});
+
 describe('a leg', () => {
   it('tells its end once, with the headers and the word of the BYE, also to who listens late', async () => {
     const { srf, calls, frontEnd } = world();

@@ -51,6 +51,9 @@ describe('the metrics', () => {
     metrics.app.callStarted();
     metrics.app.paymentEnded('approved', 30_000);
     metrics.app.gatewayAsked('sandbox', 'purchase', 'approved', 120);
+    const leg = { packetsReceived: 100, packetsSent: 90, packetsLost: 3, packetsLate: 2, packetsFromElsewhere: 7 };
+    metrics.app.legClosed({ ...leg, jitterMs: 1, keysByEvent: 16, keysInband: 4 });
+    metrics.app.legClosed({ ...leg, jitterMs: 1, keysByEvent: 1, keysInband: 0 });
     metrics.watch({
       callsActive: () => 3,
       sipDialogs: () => 4,
@@ -75,6 +78,13 @@ describe('the metrics', () => {
     expect(text).toContain('hushtone_media_ticks_skipped 9');
     expect(text).toContain('hushtone_store_texts_withheld 6');
     expect(text).toContain('hushtone_store_writes_waiting 7');
+    expect(text).toContain('hushtone_rtp_packets_received_total 200');
+    expect(text).toContain('hushtone_rtp_packets_sent_total 180');
+    expect(text).toContain('hushtone_rtp_packets_lost_total 6');
+    expect(text).toContain('hushtone_rtp_packets_late_total 4');
+    expect(text).toContain('hushtone_rtp_packets_from_elsewhere_total 14');
+    expect(text).toContain('hushtone_keys_total{path="event"} 17');
+    expect(text).toContain('hushtone_keys_total{path="inband"} 4');
     expect(text).toContain(
       'hushtone_gateway_request_duration_seconds_sum{gateway="sandbox",verb="purchase",outcome="approved"} 0.12',
     );

@@ -10,10 +10,9 @@ import { type Context, newBranch, newTransactionId, sayAddress } from './context
 import { answer, answerOwn, beginIncoming, stopReliable } from './incoming.ts';
 import { cancelText, launch, newOutgoing, type OutgoingEvents, sendCancel } from './outgoing.ts';
 import { openTarget, targetOf } from './target.ts';
+import { TimerC } from './timer-c.ts';
 import type { Incoming, Outgoing } from './types.ts';
 
-/** RFC 3261 §16.6 step 11: timer C, more than three minutes. */
-const TIMER_C_MS = 180_500;
 const NOT_COPIED = /^(?:via|v|max-forwards|route)$/i;
 
 interface Options {
@@ -99,9 +98,17 @@ export class ProxyRoutes {
         endpoint: target.endpoint,
       });
       const outgoing = outgoingFor(request, made, target.endpoint);
-      outgoing.handler = (response) => passBack(incoming, response);
-      outgoing.failed = (status) =>
+      // RFC 3261 §16.8: a CANCEL; where nothing comes of it either, `failed` answers 408 after 64*T1.
+      const timerC = new TimerC(this.#context.clock, () => cancelBranch(this.#context, outgoing));
+      outgoing.handler = (response) => {
+        if (response.status >= 200) timerC.cancel();
+        else timerC.again();
+        passBack(incoming, response);
+      };
+      outgoing.failed = (status) => {
+        timerC.cancel();
         answerOwn(incoming, status, status === 408 ? 'Request Timeout' : 'Service Unavailable');
+      };
       incoming.proxy = { cancel: () => cancelBranch(this.#context, outgoing) };
       launch(this.#context, outgoing, target, this.#events);
     }
@@ -168,18 +175,23 @@ class ProxyRun {
     const outgoing = outgoingFor(request, made, endpoint);
     this.#branches.add(outgoing);
     const { clock } = this.#context;
-    const timers = [
-      clock.startTimer(options.finalMs ?? TIMER_C_MS, () => this.#giveUp(outgoing)),
-      clock.startTimer(options.provisionalMs ?? TIMER_C_MS, () => {
-        if (!outgoing.provisionalSeen) this.#giveUp(outgoing);
-      }),
-    ];
+    const timers: { cancel(): void }[] = [];
     const over = () => {
       for (const timer of timers) timer.cancel();
-      this.#branches.delete(outgoing);
+      return this.#branches.delete(outgoing);
     };
+    const giveUp = () => {
+      if (over()) this.#giveUp(outgoing);
+    };
+    const timerC = new TimerC(clock, giveUp);
+    timers.push(timerC);
+    if (options.finalMs !== undefined) timers.push(clock.startTimer(options.finalMs, giveUp));
+    if (options.provisionalMs !== undefined) {
+      timers.push(clock.startTimer(options.provisionalMs, () => outgoing.provisionalSeen || giveUp()));
+    }
     outgoing.handler = (response, from) => {
       if (response.status >= 200) over();
+      else timerC.again();
       this.#answered(response, from);
     };
     outgoing.failed = () => {
@@ -191,7 +203,6 @@ class ProxyRun {
   }
 
   #giveUp(outgoing: Outgoing): void {
-    if (!this.#branches.delete(outgoing)) return;
     cancelBranch(this.#context, outgoing);
     outgoing.handler = (response) => {
       if (response.status < 300 && response.status >= 200) this.#answered(response, outgoing.flow);

@@ -2,7 +2,7 @@ import { stepOf, type Table, to } from './step.ts';
 
 /**
  * INVITE server transaction (RFC 3261 §17.2.1, with the Accepted state of RFC 6026 §7.1). A 2xx is sent again
- * by `core/answer.ts` until its ACK comes, not here (RFC 3261 §13.3.1.4).
+ * by `core/answers.ts` until its ACK comes, not here (RFC 3261 §13.3.1.4).
  *
  *   state       input            next        outputs
  *   proceeding  request          proceeding  resend

@@ -1,8 +1,8 @@
 import { stepOf, type Table, to } from './step.ts';
 
 /**
- * Non-INVITE client transaction (RFC 3261 §17.1.2). In `proceeding` timer E fires every T2; the runner's
- * `timerMs` has reached that ceiling or reaches it by doubling, which sends sooner, never more often than T1.
+ * Non-INVITE client transaction (RFC 3261 §17.1.2.2). A timer E that runs when the first provisional response comes
+ * fires as it was set; in `proceeding` it is then set to T2 at once, without doubling.
  *
  *   state       input            next        outputs
  *   initial     start            trying      send, startE, startF
@@ -11,7 +11,7 @@ import { stepOf, type Table, to } from './step.ts';
  *   trying      provisional      proceeding  pass
  *   trying      final            completed   stopE, stopF, startK, pass
  *   trying      transportFailed  terminated  transportError
- *   proceeding  timerE           proceeding  resend, startE
+ *   proceeding  timerE           proceeding  resend, startEAtT2
  *   proceeding  timerF           terminated  timedOut
  *   proceeding  provisional      proceeding  pass
  *   proceeding  final            completed   stopE, stopF, startK, pass
@@ -31,7 +31,7 @@ const TABLE: Table<NictState, NictInput> = {
     transportFailed: to('terminated', 'transportError'),
   },
   proceeding: {
-    timerE: to('proceeding', 'resend', 'startE'),
+    timerE: to('proceeding', 'resend', 'startEAtT2'),
     timerF: to('terminated', 'timedOut'),
     provisional: to('proceeding', 'pass'),
     final: to('completed', 'stopE', 'stopF', 'startK', 'pass'),

@@ -6,6 +6,7 @@ export type Output =
   | 'pass' // hand what came in to the transaction user
   | 'timedOut'
   | 'transportError'
+  | 'startEAtT2' // timer E with T2, wherever its doubling stands, RFC 3261 §17.1.2.2
   | `start${TimerName}`
   | `stop${TimerName}`;
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Output, Step, TimerName } from './step.ts';
-import { timerMs } from './timers.ts';
+import { T2_MS, timerMs } from './timers.ts';
 
 /** What a runner needs from outside. Texts are messages, bytes as Latin-1. */
 export interface TransactionPort {
@@ -86,6 +86,9 @@ export class Transaction<State extends string, Input extends string, Message> {
       case 'transportError':
         this.#user.transportFailed();
         return true;
+      case 'startEAtT2':
+        this.#startTimer('E', T2_MS);
+        return true;
       default:
         if (output.startsWith('start')) this.#startTimer(output.slice(5) as TimerName);
         else this.#stopTimer(output.slice(4) as TimerName);
@@ -93,10 +96,12 @@ export class Transaction<State extends string, Input extends string, Message> {
     }
   }
 
-  #startTimer(name: TimerName): void {
+  /** `givenMs` takes the place of the interval that would be next. */
+  #startTimer(name: TimerName, givenMs?: number): void {
     this.#stopTimer(name);
-    const delayMs = timerMs(name, this.#port.reliable, this.#intervals[name]);
-    if (delayMs === undefined) return;
+    const nextMs = timerMs(name, this.#port.reliable, this.#intervals[name]);
+    if (nextMs === undefined) return;
+    const delayMs = givenMs ?? nextMs;
     this.#intervals[name] = delayMs;
     const timer = this.#clock.startTimer(delayMs, () => {
       this.#timers = this.#timers.filter((running) => running.name !== name);

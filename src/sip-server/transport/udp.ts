@@ -30,8 +30,7 @@ export async function openUdp(endpoint: Endpoint, events: TransportEvents): Prom
   const flowTo = (address: string, port: number): Flow => new UdpFlow(socket, local, address, port, events, () => open);
 
   socket.on('message', (datagram, remote) => {
-    // RFC 5626 §4.4.1 and common practice: four bytes of CRLF or zeros keep a NAT open.
-    if (datagram.length < 16) return;
+    if (isKeepAlive(datagram)) return;
     events.received(datagram.toString('latin1'), flowTo(remote.address, remote.port));
   });
   socket.on('error', () => events.dropped('udp socket error'));
@@ -44,6 +43,14 @@ export async function openUdp(endpoint: Endpoint, events: TransportEvents): Prom
         socket.close(() => resolve());
       }),
   };
+}
+
+/** More of the same bytes is no keep-alive, and is counted as malformed. */
+const KEEP_ALIVE_BYTES_MAX = 16;
+
+/** RFC 5626 §4.4.1 and common practice: nothing, CRLFs or zeros keep a NAT open. */
+function isKeepAlive(datagram: Buffer): boolean {
+  return datagram.length <= KEEP_ALIVE_BYTES_MAX && datagram.every((byte) => byte === 0 || byte === 10 || byte === 13);
 }
 
 class UdpFlow implements Flow {
