@@ -77,7 +77,8 @@ export const bench: BenchCase = {
 
       const ourLegs = join(folder, 'our-legs.txt');
       const ports = [String(PORT_FIRST), String(PEER_PORT_FIRST)];
-      const ours = pinned(1, join(programs, 'media_bench'), String(legs), ...ports, String(SECONDS + 2), ourLegs);
+      // Longer than the generator, or its last packets would count as lost.
+      const ours = pinned(1, join(programs, 'media_bench'), String(legs), ...ports, String(SECONDS + 4), ourLegs);
       await sleep(SETTLE_MS);
       const ourLoad = readLoad(await pinned(0, rtpgen, ourLegs, String(SECONDS), noise));
       const text = await ours;
