@@ -83,7 +83,27 @@ Napi::Value EngineBox::AddTrust(const Napi::CallbackInfo& info) {
   return index < 0 ? Throw(info, error) : Napi::Number::New(info.Env(), index);
 }
 
-// ({ id, leg, method, tls, host, port, path, headers, format, body, timeoutMs, fields, plainAnywhere, trust })
+// ({ header, kind, encoding, prefix, suffix, secret }) → number for send's `signer`; throws in words.
+Napi::Value EngineBox::AddSigner(const Napi::CallbackInfo& info) {
+  if (egress_ == nullptr) return Throw(info, "egress is not open");
+  Members members(info.Env(), info[0]);
+  SignRule rule;
+  rule.header = members.Text("header");
+  const uint32_t kind = members.U32("kind");
+  const uint32_t encoding = members.U32("encoding");
+  rule.prefix = members.Text("prefix");
+  rule.suffix = members.Text("suffix");
+  std::string secret = members.Text("secret");
+  if (members.failed()) return info.Env().Undefined();
+  rule.kind = kind == 0 ? SignKind::kSha256 : SignKind::kHmacSha256;
+  rule.encoding = encoding == 0 ? SignEncoding::kHex : SignEncoding::kBase64;
+  std::string error;
+  const uint32_t number = egress_->AddSigner(rule, secret, &error);
+  Wipe(secret.data(), secret.size());
+  return number == 0 ? Throw(info, error) : Napi::Number::New(info.Env(), number);
+}
+
+// ({ id, leg, method, tls, host, port, path, headers, format, body, timeoutMs, fields, plainAnywhere, trust, signer })
 // → null, or [EgressFault, reason]
 Napi::Value EngineBox::Send(const Napi::CallbackInfo& info) {
   if (egress_ == nullptr) return Throw(info, "egress is not open");
@@ -104,6 +124,7 @@ Napi::Value EngineBox::Send(const Napi::CallbackInfo& info) {
   request.fields_allowed = members.U32("fields");
   request.plain_anywhere = members.Bool("plainAnywhere");
   request.trust = members.U32("trust");
+  request.signer = members.U32("signer");
   if (members.failed()) return info.Env().Undefined();
   std::string reason;
   const EgressFault fault = egress_->Start(std::move(request), &reason);

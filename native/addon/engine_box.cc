@@ -91,7 +91,8 @@ Napi::Function EngineBox::Define(Napi::Env env) {
                       InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
                       InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
                       InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::OpenEgress>("openEgress"),
-                      InstanceMethod<&EngineBox::AddTrust>("addTrust"), InstanceMethod<&EngineBox::Send>("send"),
+                      InstanceMethod<&EngineBox::AddTrust>("addTrust"), InstanceMethod<&EngineBox::AddSigner>("addSigner"),
+                      InstanceMethod<&EngineBox::Send>("send"),
                       InstanceMethod<&EngineBox::TakeAnswer>("takeAnswer"), InstanceMethod<&EngineBox::Close>("close")});
 }
 

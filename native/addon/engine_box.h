@@ -45,6 +45,7 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   Napi::Value Drain(const Napi::CallbackInfo& info);
   Napi::Value OpenEgress(const Napi::CallbackInfo& info);
   Napi::Value AddTrust(const Napi::CallbackInfo& info);
+  Napi::Value AddSigner(const Napi::CallbackInfo& info);
   Napi::Value Send(const Napi::CallbackInfo& info);
   Napi::Value TakeAnswer(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

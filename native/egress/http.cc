@@ -197,8 +197,18 @@ bool CheckRequest(std::string_view method, const HttpTarget& target, const HttpH
   return true;
 }
 
+bool HasHeader(const HttpHeaders& headers, std::string_view name) {
+  for (const auto& header : headers) {
+    if (header.first.size() != name.size()) continue;
+    size_t same = 0;
+    while (same < name.size() && Lower(static_cast<uint8_t>(header.first[same])) == Lower(static_cast<uint8_t>(name[same]))) ++same;
+    if (same == name.size()) return true;
+  }
+  return false;
+}
+
 void AppendHead(std::string_view method, const HttpTarget& target, const HttpHeaders& headers, BodyFormat format,
-                size_t body_size, SecretBuffer* out) {
+                size_t body_size, const SecretHeader& signature, SecretBuffer* out) {
   out->Append(method);
   out->Append(" ");
   out->Append(target.path);
@@ -215,6 +225,12 @@ void AppendHead(std::string_view method, const HttpTarget& target, const HttpHea
     out->Append(name);
     out->Append(": ");
     out->Append(value);
+    out->Append("\r\n");
+  }
+  if (!signature.name.empty()) {
+    out->Append(signature.name);
+    out->Append(": ");
+    for (const uint8_t byte : signature.value) out->AppendByte(byte);
     out->Append("\r\n");
   }
   if (format != BodyFormat::kNone) {

@@ -34,9 +34,18 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 // False with a reason: characters that could begin another header or request, or a header that is ours to set.
 bool CheckRequest(std::string_view method, const HttpTarget& target, const HttpHeaders& headers, std::string* fault);
 
+// A header whose value was made from the filled body; `name` empty: none.
+struct SecretHeader {
+  std::string_view name;
+  std::span<const uint8_t> value;
+};
+
+// Is it there already? Names are compared without regard to case.
+bool HasHeader(const HttpHeaders& headers, std::string_view name);
+
 // Everything before the body. `body_size` is its length once filled.
 void AppendHead(std::string_view method, const HttpTarget& target, const HttpHeaders& headers, BodyFormat format,
-                size_t body_size, SecretBuffer* out);
+                size_t body_size, const SecretHeader& signature, SecretBuffer* out);
 
 struct HttpAnswer {
   struct Header {

@@ -439,6 +439,24 @@ size_t Scrub(std::span<uint8_t> text, const FieldSet& fields, std::span<uint8_t>
   return ScrubAt(text, fields, scratch, 0);
 }
 
+size_t ScrubEcho(std::span<uint8_t> text, std::span<const uint8_t> secret) {
+  const auto lower = [](uint8_t c) { return c >= 'A' && c <= 'Z' ? static_cast<uint8_t>(c + 32) : c; };
+  size_t places = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    size_t longest = 0;
+    for (size_t from = 0; from + kEchoRunMin <= secret.size(); ++from) {
+      size_t run = 0;
+      while (at + run < text.size() && from + run < secret.size() && lower(text[at + run]) == lower(secret[from + run])) ++run;
+      if (run > longest) longest = run;
+    }
+    if (longest < kEchoRunMin) continue;
+    for (size_t i = 0; i < longest; ++i) text[at + i] = '*';
+    at += longest - 1;
+    ++places;
+  }
+  return places;
+}
+
 void QuoteStars(std::span<uint8_t> json) {
   size_t at = 0;
   while (at < json.size()) {

@@ -20,12 +20,17 @@ constexpr size_t kPanRunMin = 7;            // Shorter runs meet references and 
 constexpr size_t kDigitGapMax = 4;          // Signs between two digits of one number.
 constexpr size_t kIdTokenMin = 12;          // A code inside a longer word is part of an identifier.
 constexpr size_t kEncodedRunMin = 12;       // Characters of base64 or hex worth decoding.
+constexpr size_t kEchoRunMin = 12;           // 48 bits of hex: shorter runs cannot be tried out, and meet others by chance.
 constexpr unsigned kEncodingDepthMax = 2;
 constexpr size_t kHintBytes = 24;           // How far before a value a word like "exp_month" may begin.
 
 // Overwrites with '*' in place and keeps the length. `scratch` holds decoded text and is wiped: locked memory, at least
 // as long as `text`. Returns how many places were overwritten.
 size_t Scrub(std::span<uint8_t> text, const FieldSet& fields, std::span<uint8_t> scratch);
+
+// Overwrites every run of at least kEchoRunMin characters of `secret`, whatever their case: a digest over the body is a
+// hash of the number, which who knows the rest of the body could try out.
+size_t ScrubEcho(std::span<uint8_t> text, std::span<const uint8_t> secret);
 
 // A JSON number that was overwritten becomes a string of stars, so that the rest of the answer can still be read.
 void QuoteStars(std::span<uint8_t> json);

@@ -18,7 +18,8 @@
 namespace hushtone {
 namespace {
 
-constexpr size_t kJobBytes = (sizeof(FieldSet) + 63) / 64 * 64 + kRequestBytesMax + kAnswerBytesMax;
+constexpr size_t kFieldsBytes = (sizeof(FieldSet) + 63) / 64 * 64;
+constexpr size_t kJobBytes = kFieldsBytes + kSignatureBytesMax + kRequestBytesMax + kAnswerBytesMax;
 constexpr size_t kScratchBytes = kAnswerBytesMax * 2;  // Decoded runs, and decoded runs in them.
 constexpr size_t kReceiveBytes = 16 * 1024;
 constexpr unsigned kCentury = 2000;
@@ -27,6 +28,12 @@ uint64_t NowMs() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+uint64_t UnixSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec);
 }
 
 std::string LowerText(std::span<const uint8_t> bytes) {
@@ -45,11 +52,13 @@ struct EgressThread::Job {
 
   Job(uint8_t* memory, int signal_fd)
       : fields(new (memory) FieldSet),
+        signature({memory + kFieldsBytes, kSignatureBytesMax}),
         filled({memory + kJobBytes - kAnswerBytesMax - kRequestBytesMax, kRequestBytesMax}),
         answer({memory + kJobBytes - kAnswerBytesMax, kAnswerBytesMax}), signal(signal_fd) {}
 
   std::atomic<State> state{State::kFree};
-  FieldSet* const fields;                    // These three lie in locked memory.
+  FieldSet* const fields;                    // These four lie in locked memory.
+  SecretBuffer signature;
   SecretBuffer filled;
   const std::span<uint8_t> answer;
   const int signal;
@@ -90,6 +99,8 @@ EgressThread::EgressThread(Engine* engine, std::function<void()> wake, std::uniq
     : engine_(engine), wake_(std::move(wake)), memory_(std::move(memory)),
       scratch_(memory_->data() + kJobBytes * kEgressJobsMax, kScratchBytes),
       signal_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  trusts_.reserve(kTrustsMax);
+  signers_.reserve(kSignersMax);
   for (size_t i = 0; i < kEgressJobsMax; ++i) jobs_.push_back(std::make_unique<Job>(memory_->data() + i * kJobBytes, signal_));
 }
 
@@ -104,6 +115,7 @@ void EgressThread::Close() {
     if (job->fd >= 0) close(job->fd);
     job->tls.reset();
     job->fields->Clear();
+    job->signature.Clear();
     job->filled.Clear();
     Wipe(job->answer.data(), job->answer.size());
   }
@@ -127,6 +139,17 @@ int EgressThread::AddTrust(const std::string& pem, std::string* error) {
   return static_cast<int>(trusts_.size() - 1);
 }
 
+uint32_t EgressThread::AddSigner(const SignRule& rule, std::string_view secret, std::string* error) {
+  if (signers_.size() == kSignersMax) {
+    *error = "more than " + std::to_string(kSignersMax) + " signatures";
+    return 0;
+  }
+  auto signer = Signer::Create(rule, secret, error);
+  if (signer == nullptr) return 0;
+  signers_.push_back(std::move(signer));
+  return static_cast<uint32_t>(signers_.size());
+}
+
 EgressFault EgressThread::Start(EgressRequest&& request, std::string* fault) {
   FieldMask asked = 0;
   if (!CheckTemplate(request.body, &asked, fault)) return EgressFault::kTemplate;
@@ -134,6 +157,10 @@ EgressFault EgressThread::Start(EgressRequest&& request, std::string* fault) {
   if ((asked & ~request.fields_allowed) != 0) return *fault = "template asks for a field that may not go there", EgressFault::kNotAllowed;
   if (asked != 0 && request.leg == 0) return *fault = "template asks for a field, but no payment is named", EgressFault::kTemplate;
   if (request.target.tls && request.trust >= trusts_.size()) return *fault = "no such authorities", EgressFault::kRequest;
+  if (request.signer > signers_.size()) return *fault = "no such signature", EgressFault::kRequest;
+  if (request.signer != 0 && HasHeader(request.headers, signers_[request.signer - 1]->header())) {
+    return *fault = "header " + signers_[request.signer - 1]->header() + " is the signature's", EgressFault::kRequest;
+  }
   const auto free = std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) {
     return job->state.load(std::memory_order_acquire) == Job::State::kFree;
   });
@@ -295,8 +322,11 @@ bool EgressThread::FillRequest(Job& job) {
   }
   // The body's length is known now: start again with the head, then fill once more behind it.
   const size_t body_size = job.filled.size();
+  if (job.request.signer != 0 && !SignBody(job)) return false;
+  const SecretHeader signature = job.request.signer == 0
+      ? SecretHeader{} : SecretHeader{signers_[job.request.signer - 1]->header(), job.signature.bytes()};
   job.filled.Clear();
-  AppendHead(job.request.method, job.request.target, job.request.headers, job.request.format, body_size, &job.filled);
+  AppendHead(job.request.method, job.request.target, job.request.headers, job.request.format, body_size, signature, &job.filled);
   const bool filled = job.request.format == BodyFormat::kNone ||
                       FillTemplate(job.request.body, *job.fields, kCentury, &job.filled, &fault);
   if (!filled || job.filled.overflowed()) {
@@ -304,6 +334,12 @@ bool EgressThread::FillRequest(Job& job) {
     return false;
   }
   return true;
+}
+
+bool EgressThread::SignBody(Job& job) {
+  if (signers_[job.request.signer - 1]->Sign(UnixSeconds(), job.filled.bytes(), &job.signature)) return true;
+  Fail(job, "the body could not be signed");
+  return false;
 }
 
 void EgressThread::Talk(Job& job) {
@@ -428,6 +464,7 @@ void EgressThread::Answered(Job& job, const HttpAnswer& answer) {
   const size_t head_size = answer.body.empty() ? job.answer_size : static_cast<size_t>(answer.body.data() - job.answer.data());
   Scrub(job.answer.first(head_size), *job.fields, scratch_);
   Scrub(answer.body, *job.fields, scratch_);
+  ScrubEcho(job.answer.first(job.answer_size), job.signature.bytes());
   QuoteStars(answer.body);
   for (size_t h = 0; h < answer.header_count; ++h) {
     const auto& value = answer.headers[h].value;
@@ -456,6 +493,7 @@ void EgressThread::Finish(Job& job, EgressResult&& result) {
   if (job.fd >= 0) close(job.fd);
   job.fd = -1;
   job.fields->Clear();
+  job.signature.Clear();
   job.filled.Clear();
   Wipe(job.answer.data(), job.answer_size);
   result.id = job.request.id;

@@ -1,6 +1,6 @@
 // Sends filled requests to gateways: one thread, non-blocking sockets, a locked place for each request under way.
 //
-// Threads. Create, AddTrust, Start, TakeResult and Close: the control thread. Fields arrive on the media thread
+// Threads. Create, AddTrust, AddSigner, Start, TakeResult and Close: the control thread. Fields arrive on the media thread
 // (Engine::CopyFields), which only marks the job and signals. Everything else happens on the egress thread.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "call/engine.h"
 #include "egress/http.h"
+#include "egress/sign.h"
 #include "egress/template.h"
 #include "io/resolver.h"
 #include "io/tls_session.h"
@@ -24,6 +25,7 @@ constexpr size_t kEgressJobsMax = 48;          // Requests under way; more wait 
 constexpr uint32_t kConnectMsMax = 3000;       // For one address; the next one is tried after it.
 constexpr uint32_t kEgressTimeoutMsMax = 120000;
 constexpr size_t kTrustsMax = 64;
+constexpr size_t kSignersMax = 64;
 
 struct EgressRequest {
   uint32_t id = 0;
@@ -37,6 +39,7 @@ struct EgressRequest {
   FieldMask fields_allowed = 0;                // What may go to this target, by the worker's own configuration.
   bool plain_anywhere = false;                 // Without it plain HTTP reaches this machine only.
   uint32_t trust = 0;                          // Of AddTrust.
+  uint32_t signer = 0;                         // Of AddSigner; 0: none.
 };
 
 struct EgressResult {
@@ -60,6 +63,8 @@ class EgressThread {
 
   // Index for EgressRequest::trust; -1 with a reason.
   int AddTrust(const std::string& pem, std::string* error);
+  // Number for EgressRequest::signer; 0 with a reason. The caller wipes what it has of the secret.
+  uint32_t AddSigner(const SignRule& rule, std::string_view secret, std::string* error);
   EgressFault Start(EgressRequest&& request, std::string* fault);
   bool TakeResult(EgressResult* result);
   // After Engine::Close: the media thread may hold a job until then. The second call does nothing.
@@ -77,6 +82,7 @@ class EgressThread {
   void StartTalking(Job& job);
   void Talk(Job& job);
   bool FillRequest(Job& job);
+  bool SignBody(Job& job);
   bool Flush(Job& job);
   bool Receive(Job& job);
   bool ReadPlain(Job& job);
@@ -92,7 +98,8 @@ class EgressThread {
   const std::unique_ptr<LockedMemory> memory_;
   std::span<uint8_t> scratch_;
   std::vector<std::unique_ptr<Job>> jobs_;
-  std::vector<std::unique_ptr<TlsTrust>> trusts_;
+  std::vector<std::unique_ptr<TlsTrust>> trusts_;    // Neither moves once made: the egress thread reads them.
+  std::vector<std::unique_ptr<Signer>> signers_;
   std::unique_ptr<Resolver> resolver_;
   std::mutex results_mutex_;
   std::vector<EgressResult> results_;          // At most one a job: bounded by kEgressJobsMax.

@@ -1,4 +1,4 @@
-// Templates, requests, answers and the scrub, the last with every dress we know a number to come in.
+// Templates, signatures, requests, answers and the scrub, the last with every dress we know a number to come in.
 #include <cstring>
 #include <random>
 #include <string>
@@ -6,6 +6,7 @@
 
 #include "egress/http.h"
 #include "egress/scrub.h"
+#include "egress/sign.h"
 #include "egress/template.h"
 #include "test/check.h"
 
@@ -41,6 +42,8 @@ std::string Scrubbed(std::string text, const std::string& pan = PanText()) {
 void Templates() {
   FieldSet fields;
   Card(fields, "4000056655665556");
+  Set(fields, FieldKind::kStartDate, "0124");
+  Set(fields, FieldKind::kIssueNumber, "7");
   struct Row { const char* text; const char* filled; };
   const Row rows[] = {
       {"{\"n\":\"{{pan}}\",\"m\":\"{{expiry|month2}}\",\"y\":\"{{expiry|year4}}\",\"c\":\"{{cvc}}\"}",
@@ -49,6 +52,13 @@ void Templates() {
       {"<Card><Last>{{pan|last4}}</Last><Y>{{expiry|year2}}</Y></Card>", "<Card><Last>5556</Last><Y>28</Y></Card>"},
       {"{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}"},
       {"", ""},
+      {"{{startDate}}{{startDate|month2}}{{startDate|year2}}{{startDate|year4}}", "012401242024"},
+      {"{{expiry|month2}}/{{expiry|year2}} {{issueNumber}}", "12/28 7"},
+      // Each format's own way to write a constant "{{": what a caller sent is not a placeholder.
+      {"{\"d\":\"\\u007b\\u007bpan}} \\\"x\\\"\",\"n\":\"{{pan}}\"}", "{\"d\":\"\\u007b\\u007bpan}} \\\"x\\\"\",\"n\":\"4000056655665556\"}"},
+      {"d=%7B%7Bpan%7D%7D+a%26b&n={{pan}}", "d=%7B%7Bpan%7D%7D+a%26b&n=4000056655665556"},
+      {"<d>&#123;&#123;pan}} a &amp; b</d><n>{{pan}}</n>", "<d>&#123;&#123;pan}} a &amp; b</d><n>4000056655665556</n>"},
+      {"{{pan|month2}}", nullptr}, {"{{cvc|last4}}", nullptr}, {"{{issueNumber|year4}}", nullptr},
       {"{{pan|nope}}", nullptr}, {"{{", nullptr}, {"{{pan", nullptr}, {"{{ pan }}", nullptr}, {"{{PAN}}", nullptr},
       {"{{pan}}{{pan}}", nullptr},          // The second came in by a description, say.
       {"{{postcode}}", nullptr},            // The vault has none.
@@ -64,12 +74,89 @@ void Templates() {
     CHECK(ok || !fault.empty());
     if (ok && row.filled) CHECK(std::string(reinterpret_cast<char*>(memory.data()), out.size()) == row.filled);
   }
+  // Filters of a date need a whole date; the last four need a whole number.
+  FieldSet half;
+  Set(half, FieldKind::kExpiry, "122");
+  Set(half, FieldKind::kPan, "40000566556");
+  for (const char* text : {"{{expiry|month2}}", "{{expiry|year4}}", "{{pan|last4}}"}) {
+    std::vector<uint8_t> memory(64);
+    SecretBuffer none(memory);
+    std::string why;
+    CHECK(!FillTemplate(text, half, 2000, &none, &why) && !why.empty());
+  }
   std::vector<uint8_t> small(10);
   SecretBuffer out(small);
   std::string fault;
   CHECK(!FillTemplate("{{pan}}", fields, 2000, &out, &fault) && out.overflowed());
   FieldMask mask = 0;
   CHECK(CheckTemplate("{{pan}}{{cvc}}", &mask, &fault) && mask == (1U << 1 | 1U << 3));
+}
+
+// printf '%s' BODY | openssl dgst -sha256 [-hmac 'a secret'] -r, or … -binary | base64; with a time: '1764090000.%s'.
+void Signatures() {
+  const char body[] = "{\"n\":\"4000056655665556\",\"e\":\"1228\",\"c\":\"737\",\"r\":\"ch_9\"}";
+  const SignKind hmac = SignKind::kHmacSha256, plain = SignKind::kSha256;
+  const SignEncoding hex = SignEncoding::kHex, base64 = SignEncoding::kBase64;
+  struct Row { SignKind kind; SignEncoding encoding; const char* prefix; const char* suffix; const char* secret; const char* body; const char* value; };
+  const Row rows[] = {
+      {hmac, hex, "", "", "a secret", body, "899cab2783d71aca5abf7d075d2b3b26fd4740e1525a3e8908defba17851ff50"},
+      {hmac, base64, "", "", "a secret", body, "iZyrJ4PXGspav30HXSs7Jv1HQOFSWj6JCN77oXhR/1A="},
+      {hmac, hex, "t={timestamp},v1=", "", "a secret", body, "t=1764090000,v1=54ebb9c0dbad8e458ea1e942572fc9aa7594f2ecba0e33cba5b2e24e877b9814"},
+      {hmac, hex, "", "", "a secret", "", "33c72ee7563ee487fa8bc10b7d54534e6ca107b9cb14b72894d55d562bd96ef1"},
+      {plain, hex, "", "", "", body, "9d43ad89c2ed59492db80c16c84233aa18221c7229ce902fcd26815c92d8b9cf"},
+      // RFC 9530 §2: a byte sequence between colons.
+      {plain, base64, "sha-256=:", ":", "", body, "sha-256=:nUOticLtWUktuAwWyEIzqhgiHHIpzpAvzSaBXJLYuc8=:"},
+      // RFC 4231 §4.3, test case 2.
+      {hmac, hex, "", "", "Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+  };
+  for (const Row& row : rows) {
+    std::string error;
+    const auto signer = Signer::Create({"X-Signature", row.kind, row.encoding, row.prefix, row.suffix}, row.secret, &error);
+    CHECK(signer != nullptr);
+    if (signer == nullptr) continue;
+    std::vector<uint8_t> memory(kSignatureBytesMax);
+    SecretBuffer value(memory);
+    const std::string_view text(row.body);
+    CHECK(signer->Sign(1764090000, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}, &value));
+    const std::string got(reinterpret_cast<char*>(memory.data()), value.size());
+    if (got != row.value) std::fprintf(stderr, "signature %s, not %s\n", got.c_str(), row.value);
+    CHECK(got == row.value);
+    std::vector<uint8_t> small(20);
+    SecretBuffer none(small);
+    CHECK(!signer->Sign(1764090000, {}, &none));
+  }
+  struct Wrong { const char* header; SignKind kind; std::string prefix; std::string suffix; std::string secret; };
+  const Wrong wrong[] = {
+      {"X-S", hmac, "", "", ""}, {"X-S", plain, "", "", "a secret"}, {"X-S", plain, "t={timestamp}", "", ""}, {"Host", hmac, "", "", "s"},
+      {"X S", hmac, "", "", "s"}, {"", hmac, "", "", "s"}, {"X-S", hmac, "a\r\nB: c", "", "s"}, {"X-S", hmac, "{{pan}}", "", "s"},
+      {"X-S", hmac, std::string(kSignAffixBytesMax + 1, 'a'), "", "s"}, {"X-S", hmac, "", std::string(kSignAffixBytesMax + 1, 'a'), "s"},
+      {"X-S", hmac, "", "", std::string(kSignSecretBytesMax + 1, 's')},
+  };
+  for (const Wrong& row : wrong) {
+    std::string error;
+    CHECK(Signer::Create({row.header, row.kind, hex, row.prefix, row.suffix}, row.secret, &error) == nullptr && !error.empty());
+  }
+}
+
+// A digest that comes back, whole or in part and in capitals, is no use to anybody who tries numbers out.
+void ScrubSignature() {
+  std::string digest = "9d43ad89c2ed59492db80c16c84233aa18221c7229ce902fcd26815c92d8b9cf";
+  const std::string stars(digest.size(), '*');
+  struct Row { std::string text; std::string left; };
+  const Row rows[] = {
+      {"{\"digest\":\"" + digest + "\"}", "{\"digest\":\"" + stars + "\"}"},
+      {"9D43AD89C2ED59492D and on", "****************** and on"},
+      {"a" + digest.substr(50) + "a" + digest.substr(10, 12), "a**************a************"},
+      {digest.substr(0, 11) + " " + digest.substr(30, 11), digest.substr(0, 11) + " " + digest.substr(30, 11)},
+      {"", ""},
+  };
+  for (Row row : rows) {
+    ScrubEcho(Bytes(row.text), Bytes(digest));
+    if (row.text != row.left) std::fprintf(stderr, "left %s\n", row.text.c_str());
+    CHECK(row.text == row.left);
+  }
+  std::string none = "nothing is signed";
+  CHECK(ScrubEcho(Bytes(none), {}) == 0 && none == "nothing is signed");
 }
 
 void Requests() {
@@ -87,10 +174,20 @@ void Requests() {
   CHECK(!CheckRequest("GE T", target, {}, &fault));
   std::vector<uint8_t> memory(512);
   SecretBuffer out(memory);
-  AppendHead("POST", {false, "::1", 8080, "/a"}, {{"X-A", "b"}}, BodyFormat::kJson, 7, &out);
+  AppendHead("POST", {false, "::1", 8080, "/a"}, {{"X-A", "b"}}, BodyFormat::kJson, 7, {}, &out);
   CHECK(std::string(reinterpret_cast<char*>(memory.data()), out.size()) ==
         "POST /a HTTP/1.1\r\nHost: [::1]:8080\r\nConnection: close\r\nAccept-Encoding: identity\r\nX-A: b\r\n"
         "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n");
+  const std::string value = "v1=ab";
+  const SecretHeader signature{"X-Signature", {reinterpret_cast<const uint8_t*>(value.data()), value.size()}};
+  for (const auto& [format, type] : {std::pair{BodyFormat::kForm, "application/x-www-form-urlencoded"}, std::pair{BodyFormat::kXml, "application/xml"}}) {
+    out.Clear();
+    AppendHead("POST", {true, "pay.example", 443, "/"}, {}, format, 7, signature, &out);
+    CHECK(std::string(reinterpret_cast<char*>(memory.data()), out.size()) ==
+          std::string("POST / HTTP/1.1\r\nHost: pay.example\r\nConnection: close\r\nAccept-Encoding: identity\r\nX-Signature: v1=ab\r\n"
+                      "Content-Type: ") + type + "\r\nContent-Length: 7\r\n\r\n");
+  }
+  CHECK(HasHeader({{"X-Signature", "a"}}, "x-SIGNATURE") && !HasHeader({{"X-Signatur", "a"}}, "X-Signature"));
 }
 
 void Answers() {
@@ -295,6 +392,7 @@ void Fuzz() {
 
 int main() {
   Templates();
+  Signatures();
   Requests();
   Answers();
   ScrubForms("4242424242424242");
@@ -302,6 +400,7 @@ int main() {
   ScrubForms("378282246310005");
   ScrubForms("6759649826438453");
   ScrubShortValues();
+  ScrubSignature();
   Fuzz();
   return test::Finish();
 }

@@ -141,7 +141,9 @@ class Server {
     seen = request;
     const std::string echo = body == std::string::npos ? "" : request.substr(body);
     if (manner_ == Manner::kEcho) {
-      reply("HTTP/1.1 200 OK\r\nX-Echo: " + echo + "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"e\":\r\n");
+      const size_t signature = request.find("X-Signature: ");
+      const std::string line_of = signature < body ? request.substr(signature, request.find("\r\n", signature) + 2 - signature) : "";
+      reply("HTTP/1.1 200 OK\r\nX-Echo: " + echo + "\r\n" + line_of + "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"e\":\r\n");
       char line[16];
       std::snprintf(line, sizeof line, "%zx\r\n", echo.size());
       reply(line + echo + "\r\n1\r\n}\r\n0\r\n\r\n");
@@ -282,6 +284,54 @@ void PlainAndTls() {
   CHECK(client.Send(std::move(bare)).kind == Kind::kAnswered);
 }
 
+// Every body format, signed: over plain and TLS the value is that of egress_test's vectors, and an echo of it is scrubbed.
+void FormatsAndSignatures() {
+  Client client;
+  const Certificate certificate("DNS:localhost,IP:127.0.0.1");
+  std::string error;
+  CHECK(client.egress->AddTrust(certificate.Pem(), &error) == 0);
+  const uint32_t signer = client.egress->AddSigner({"X-Signature", SignKind::kHmacSha256, SignEncoding::kHex, "v1=", ""}, "a secret", &error);
+  CHECK(signer == 1);
+  CHECK(client.egress->AddSigner({"X-Signature", SignKind::kHmacSha256, SignEncoding::kHex, "", ""}, "", &error) == 0 && !error.empty());
+  struct Row { BodyFormat format; const char* body; const char* type; const char* filled; const char* signature; };
+  const Row rows[] = {
+      {BodyFormat::kJson, nullptr, "application/json", kFilled, "899cab2783d71aca5abf7d075d2b3b26fd4740e1525a3e8908defba17851ff50"},
+      // printf '%s' 'n=4000056655665556&m=12&y=28&d=%7B%7B' | openssl dgst -sha256 -hmac 'a secret' -r
+      {BodyFormat::kForm, "n={{pan}}&m={{expiry|month2}}&y={{expiry|year2}}&d=%7B%7B", "application/x-www-form-urlencoded",
+       "n=4000056655665556&m=12&y=28&d=%7B%7B", "141c797b73a837fb8f7d8d652e6e27c918fc8c9ddf90b695db0170a22bfae5ed"},
+      // printf '%s' '<c><n>4000056655665556</n><y>2028</y><d>&#123;&#123;</d></c>' | openssl dgst -sha256 -hmac 'a secret' -r
+      {BodyFormat::kXml, "<c><n>{{pan}}</n><y>{{expiry|year4}}</y><d>&#123;&#123;</d></c>", "application/xml",
+       "<c><n>4000056655665556</n><y>2028</y><d>&#123;&#123;</d></c>", "d295180ffdeab1865aa5d14f1de026990619c6901f52aead058c6207cc8063cd"},
+  };
+  for (const bool tls : {false, true}) {
+    Server server(Manner::kEcho, tls ? &certificate : nullptr);
+    for (const Row& row : rows) {
+      EgressRequest request = Post(server.port, tls);
+      request.format = row.format;
+      if (row.body != nullptr) request.body = row.body;
+      request.signer = signer;
+      const EgressResult result = client.Send(std::move(request));
+      CHECK(result.kind == Kind::kAnswered);
+      CHECK(server.seen.find(row.filled) != std::string::npos);
+      CHECK(server.seen.find(std::string("Content-Type: ") + row.type + "\r\n") != std::string::npos);
+      const bool is_signed = server.seen.find(std::string("X-Signature: v1=") + row.signature + "\r\n") != std::string::npos;
+      if (!is_signed) std::fprintf(stderr, "not signed with %s:\n%s\n", row.signature, server.seen.c_str());
+      CHECK(is_signed);
+      CHECK(result.headers.size() == 3 && result.headers[1].first == "x-signature");
+      CHECK(result.headers.size() == 3 && result.headers[1].second == std::string(67, '*'));
+      CHECK(result.body.find("4000056") == std::string::npos);
+    }
+  }
+  std::string fault;
+  EgressRequest request = Post(1, false);
+  request.signer = 2;
+  CHECK(client.egress->Start(std::move(request), &fault) == EgressFault::kRequest && fault == "no such signature");
+  request = Post(1, false);
+  request.signer = signer;
+  request.headers = {{"x-signature", "mine"}};  // Control may not write it.
+  CHECK(client.egress->Start(std::move(request), &fault) == EgressFault::kRequest && !fault.empty());
+}
+
 void Refusals() {
   Client client;
   std::string fault;
@@ -367,6 +417,7 @@ void ManyAtOnce() {
 
 int main() {
   PlainAndTls();
+  FormatsAndSignatures();
   Refusals();
   SentOrNot();
   ManyAtOnce();
