@@ -200,6 +200,7 @@ const REVEAL_ALLOWED: ReadonlySet<string> = new Set([
   'src/media/client.ts',
   'src/media/connection.ts',
   'src/worker/process.ts',
+  'src/worker/egress.ts',
   'src/sip/signature.ts',
   'src/sip/front-end.ts',
   'src/api/auth.ts',

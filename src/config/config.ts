@@ -97,4 +97,18 @@ export interface EgressHost {
   readonly port: number;
   readonly tls: boolean;
   readonly caFile: string | null;
+  /** Beginnings of paths: the gateway's own. */
+  readonly paths: readonly string[];
+  /** How bodies that go there are signed; control has no part in it. */
+  readonly sign: EgressSign | null;
+}
+
+export interface EgressSign {
+  readonly header: string;
+  readonly kind: 'hmac-sha256' | 'sha256';
+  readonly encoding: 'hex' | 'base64';
+  /** Null for a digest. */
+  readonly secret: Sensitive<string> | null;
+  readonly prefix: string;
+  readonly suffix: string;
 }

@@ -9,7 +9,7 @@ import { ServiceError } from '../lib/errors.ts';
 import { Sensitive } from '../lib/sensitive.ts';
 import type { Flow } from '../session/flow.ts';
 import { check, type Fault } from './check.ts';
-import type { Config, EgressHost, GatewayConfig, SipConfig } from './config.ts';
+import type { Config, EgressHost, EgressSign, GatewayConfig, SipConfig } from './config.ts';
 import { applyEnvironment, type Environment } from './environment.ts';
 import { readFlow } from './flows.ts';
 import { type ConfigFile, ConfigSchema } from './schema.ts';
@@ -20,6 +20,12 @@ const SECRET_CHARS_MAX = 4_096;
 const API_KEY_CHARS_MIN = 20;
 const ALL_VERBS: readonly GatewayVerb[] = ['authorize', 'capture', 'purchase', 'void', 'refund', 'lookup'];
 const DIALECT_VERBS = { connector: ['purchase'], hushtone: ALL_VERBS } as const;
+/** Headers that requests have without a signature: the adapters' and those of native/egress/http.cc. */
+const HEADERS_TAKEN: ReadonlySet<string> = new Set(
+  'accept content-type authorization host content-length connection transfer-encoding accept-encoding expect te trailer upgrade keep-alive'.split(
+    ' ',
+  ),
+);
 const UNSPECIFIED = /^(0\.0\.0\.0|[0:]+)$/;
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
 
@@ -98,6 +104,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
     readSecret(key, value, { base, charsMin, environment: options.environment }, faults);
   const varDir = path(file.varDir);
   const gateways = new Map<string, GatewayConfig>();
+  const signs = new Map<string, EgressSign>();
   for (const [name, gateway] of Object.entries(file.gateways)) {
     const at = `gateways.${name}`;
     const url = gateway.url ?? `http://127.0.0.1:${file.sandbox.port}`;
@@ -119,6 +126,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
       if (!possible.includes(verb))
         faults.push({ path: `${at}.verbs`, message: `expected only ${possible.join(', ')}` });
     }
+    if (gateway.sign !== undefined) signs.set(name, readSign(`${at}.sign`, gateway.sign, secret, faults));
     const { dialect, username } = gateway;
     const password = secret(`${at}.password`, gateway.password);
     gateways.set(name, {
@@ -176,7 +184,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
     sandbox: { run, port: file.sandbox.port },
     gateways,
     flows,
-    worker: { egress: readEgress(file, [...gateways.values()], faults), legsMax: file.worker.legsMax },
+    worker: { egress: readEgress(file, gateways, signs, faults), legsMax: file.worker.legsMax },
     limits: file.limits,
     drainMs: file.drainMs,
     log: file.log,
@@ -259,13 +267,55 @@ function readSecret(
   return new Sensitive(label, text ?? '');
 }
 
-/** The worker may reach what is listed, or else the gateways, and nothing besides. */
-function readEgress(file: ConfigFile, gateways: readonly GatewayConfig[], faults: Fault[]): readonly EgressHost[] {
-  const derived = gateways.flatMap(({ url, caFile }) => {
+type SignFile = NonNullable<Extract<ConfigFile['gateways'][string], { kind: 'generic-rest' }>['sign']>;
+
+function readSign(at: string, sign: SignFile, secret: ReadSecret, faults: Fault[]): EgressSign {
+  if (HEADERS_TAKEN.has(sign.header.toLowerCase())) {
+    faults.push({
+      path: `${at}.header`,
+      message: `expected a header that the request has not, found "${sign.header}"`,
+    });
+  }
+  const isKeyed = sign.kind === 'hmac-sha256';
+  if (isKeyed && sign.secret === undefined)
+    faults.push({ path: `${at}.secret`, message: 'is missing; hmac-sha256 needs one' });
+  if (!isKeyed && sign.secret !== undefined)
+    faults.push({ path: `${at}.secret`, message: 'expected none with kind sha256' });
+  if (!isKeyed && sign.prefix.includes('{timestamp}')) {
+    faults.push({ path: `${at}.prefix`, message: 'expected no {timestamp} with kind sha256, which does not cover it' });
+  }
+  const key = isKeyed && sign.secret !== undefined ? secret(`${at}.secret`, sign.secret) : null;
+  const { header, kind, encoding, prefix, suffix } = sign;
+  return { header, kind, encoding, prefix, suffix, secret: key };
+}
+
+/**
+ * The worker may reach what is listed, or else the gateways, and nothing besides; below each gateway's own path only,
+ * which also says how a body is signed.
+ */
+function readEgress(
+  file: ConfigFile,
+  gateways: ReadonlyMap<string, GatewayConfig>,
+  signs: ReadonlyMap<string, EgressSign>,
+  faults: Fault[],
+): readonly EgressHost[] {
+  const signOf = new Map<string, { name: string; text: string }>();
+  const derived = [...gateways].flatMap(([name, { url, caFile }]) => {
     if (!URL.canParse(url)) return [];
     const parsed = new URL(url);
     const tls = parsed.protocol === 'https:';
-    return [{ host: parsed.hostname.toLowerCase(), port: Number(parsed.port || (tls ? 443 : 80)), tls, caFile }];
+    const sign = signs.get(name) ?? null;
+    const place = parsed.origin + parsed.pathname;
+    const given = file.gateways[name];
+    const text = JSON.stringify((given?.kind === 'generic-rest' && given.sign) || null);
+    const other = signOf.get(place);
+    if (other !== undefined && other.text !== text) {
+      const message = `expected as gateways.${other.name} has it, whose url is the same`;
+      faults.push({ path: `gateways.${name}.sign`, message });
+    }
+    signOf.set(place, { name, text });
+    const port = Number(parsed.port || (tls ? 443 : 80));
+    return [{ host: parsed.hostname.toLowerCase(), port, tls, caFile, paths: [parsed.pathname], sign }];
   });
   if (file.worker.egress === undefined) return derived;
   const allowed = file.worker.egress.map((entry) => entry.toLowerCase());

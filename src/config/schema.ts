@@ -84,6 +84,27 @@ const SandboxGatewaySchema = Type.Object(
   closed,
 );
 
+/** Any visible ASCII but what ends a header; `{timestamp}` stands for the seconds since 1970. */
+const affix = (description: string) => Type.String({ default: '', maxLength: 64, pattern: '^[ -~]*$', description });
+
+const SignSchema = Type.Object(
+  {
+    header: Type.String({
+      pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
+      description: 'The header that it stands in.',
+    }),
+    kind: Type.Enum(['hmac-sha256', 'sha256'], {
+      default: 'hmac-sha256',
+      description: 'hmac-sha256: under the secret. sha256: a digest, without one.',
+    }),
+    encoding: Type.Enum(['hex', 'base64'], { default: 'hex' }),
+    secret: Type.Optional(SecretSchema),
+    prefix: affix('Before the value. With {timestamp} in it the HMAC covers the timestamp, a full stop and the body.'),
+    suffix: affix('After the value.'),
+  },
+  closed,
+);
+
 const GenericRestSchema = Type.Object(
   {
     kind: Type.Literal('generic-rest'),
@@ -102,6 +123,7 @@ const GenericRestSchema = Type.Object(
         description: 'What it can do, where that is less than its dialect.',
       }),
     ),
+    sign: Type.Optional(SignSchema),
   },
   closed,
 );

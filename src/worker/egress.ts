@@ -12,8 +12,18 @@ type Sent = Answers['sent'];
 export interface NativeEgress {
   openEgress(wake: () => void): void;
   addTrust(pem: string): number;
+  addSigner(rule: NativeSign): number;
   send(request: NativeRequest): [fault: number, reason: string] | null;
   takeAnswer(): NativeAnswer | null;
+}
+
+interface NativeSign {
+  readonly header: string;
+  readonly kind: number;
+  readonly encoding: number;
+  readonly prefix: string;
+  readonly suffix: string;
+  readonly secret: string;
 }
 
 interface NativeRequest {
@@ -31,6 +41,7 @@ interface NativeRequest {
   readonly fields: number;
   readonly plainAnywhere: boolean;
   readonly trust: number;
+  readonly signer: number;
 }
 
 interface NativeAnswer {
@@ -78,7 +89,7 @@ export interface EgressOptions {
 
 /**
  * Sends what control orders, where this worker's own list permits it. Throws at start where an authorities' file cannot
- * be read. A promise settles within the order's time limit and GRACE_MS; it rejects with a HostFault where the order
+ * be read or a signature cannot be made. A promise settles within the order's time limit and GRACE_MS; it rejects with a HostFault where the order
  * itself is refused, before anything was sent.
  */
 export function createEgress(options: EgressOptions): Egress & { close(): void } {
@@ -90,6 +101,7 @@ export function createEgress(options: EgressOptions): Egress & { close(): void }
 
   native.openEgress(() => drain());
   const trusts = addTrusts(native, destinations);
+  const signers = addSigners(native, destinations);
 
   const settle = (id: number, sent: Sent) => {
     const job = pending.get(id);
@@ -138,7 +150,7 @@ export function createEgress(options: EgressOptions): Egress & { close(): void }
   return {
     async send(order, leg) {
       if (isClosed) throw new HostFault('WORKER_UNAVAILABLE', 'the worker is closing');
-      const request = read(order, leg, destinations, trusts);
+      const request = read(order, leg, destinations, { trusts, signers });
       if (waiting.length >= WAITING_MAX) return notSent(`${WAITING_MAX} requests wait already`);
       lastId = (lastId % 0xffff_fffe) + 1;
       const id = lastId;
@@ -189,11 +201,27 @@ function addTrusts(native: NativeEgress, destinations: readonly EgressDestinatio
   });
 }
 
+const NO_SIGNER = 0;
+
+/** The secrets lie in locked memory from here on; what the reading of the file left is the engine's of JavaScript. */
+function addSigners(native: NativeEgress, destinations: readonly EgressDestination[]): readonly number[] {
+  return destinations.map(({ host, sign }) => {
+    if (sign === undefined || sign === null) return NO_SIGNER;
+    const { header, kind, encoding, prefix, suffix, secret } = sign;
+    const numbers = { kind: kind === 'sha256' ? 0 : 1, encoding: encoding === 'hex' ? 0 : 1 };
+    try {
+      return native.addSigner({ header, prefix, suffix, ...numbers, secret: secret?.reveal() ?? '' });
+    } catch (cause) {
+      throw new Error(`signature for ${host}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    }
+  });
+}
+
 function read(
   order: Orders['send'],
   leg: number | null,
   destinations: readonly EgressDestination[],
-  trusts: readonly number[],
+  { trusts, signers }: { trusts: readonly number[]; signers: readonly number[] },
 ): NativeRequest {
   const permission = permit(destinations, order.url);
   if (!permission.ok) throw new HostFault('EGRESS_NOT_ALLOWED', permission.reason);
@@ -213,6 +241,7 @@ function read(
     fields: leg === null ? 0 : fieldMask(destination),
     plainAnywhere: destination.plainAnywhere ?? false,
     trust: trusts[index] ?? 0,
+    signer: signers[index] ?? NO_SIGNER,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Sensitive } from '../lib/sensitive.ts';
 import type { FieldName } from '../session/flow.ts';
 
 /*
@@ -19,6 +20,18 @@ export interface EgressDestination {
   readonly fields?: readonly FieldName[];
   /** Plain HTTP beyond this machine: card data on the wire, so it must be said here by name. */
   readonly plainAnywhere?: boolean;
+  /** How bodies that go there are signed, natively once they are filled. */
+  readonly sign?: EgressSign | null;
+}
+
+export interface EgressSign {
+  readonly header: string;
+  readonly kind: 'hmac-sha256' | 'sha256';
+  readonly encoding: 'hex' | 'base64';
+  /** Null for a digest. */
+  readonly secret: Sensitive<string> | null;
+  readonly prefix: string;
+  readonly suffix: string;
 }
 
 /** Numbers of `enum FieldKind` in native/vault/vault.h. */
@@ -65,18 +78,28 @@ export function permit(destinations: readonly EgressDestination[], url: string):
     port: Number(parsed.port || (tls ? 443 : 80)),
     path: parsed.pathname + parsed.search,
   };
-  const index = destinations.findIndex((d) => d.host === target.host && d.port === target.port && d.tls === tls);
-  const destination = destinations[index];
-  if (destination === undefined) {
+  const isThere = (d: EgressDestination) => d.host === target.host && d.port === target.port && d.tls === tls;
+  if (!destinations.some(isThere)) {
     return {
       ok: false,
       reason: `${tls ? 'https' : 'http'} to ${target.host}:${target.port} is not in this worker's list`,
     };
   }
-  if (destination.paths !== undefined && !destination.paths.some((path) => isBelow(parsed.pathname, path))) {
+  // Two gateways of one host, one below the other's path: the nearer one's rules hold.
+  const fits = destinations.map((d) => (isThere(d) ? pathFit(parsed.pathname, d.paths) : -1));
+  const best = Math.max(...fits);
+  const index = fits.indexOf(best);
+  const destination = destinations[index];
+  if (best < 0 || destination === undefined) {
     return { ok: false, reason: `${target.host} may not be asked for this path` };
   }
   return { ok: true, target, destination, index };
+}
+
+/** Characters of the longest beginning that admits the path; -1 where none does. */
+function pathFit(path: string, allowed: readonly string[] | undefined): number {
+  if (allowed === undefined) return 0;
+  return Math.max(-1, ...allowed.filter((one) => isBelow(path, one)).map((one) => one.length));
 }
 
 /** `/v1/pay` admits itself and what is below it, not `/v1/payees`. */

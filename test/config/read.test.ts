@@ -69,11 +69,22 @@ describe('reading the configuration', () => {
     const text = 'gateways: { bank: { kind: generic-rest, url: "https://Pay.Example.com/charge", password: p } }';
     const flow = '\nflows: { default: { gateway: bank } }';
     expect(parseConfig(text + flow, options).worker.egress).toEqual([
-      { host: 'pay.example.com', port: 443, tls: true, caFile: null },
+      { host: 'pay.example.com', port: 443, tls: true, caFile: null, paths: ['/charge'], sign: null },
     ]);
     expect(faultsOf(`${text}${flow}\nworker: { egress: ['other.example.com:443'] }`)[0]).toContain(
       'pay.example.com:443',
     );
+  });
+
+  it('hands the way to sign a body to the worker’s own list and to nobody else', () => {
+    const sign = 'header: X-Signature, secret: between-us, prefix: "t={timestamp},v1="';
+    const bank = `kind: generic-rest, url: "https://pay.example.com/charge", password: p, sign: { ${sign} }`;
+    const config = parseConfig(`gateways: { bank: { ${bank} } }\nflows: { default: { gateway: bank } }`, options);
+    const [host] = config.worker.egress;
+    expect(host?.sign).toMatchObject({ header: 'X-Signature', kind: 'hmac-sha256', encoding: 'hex', suffix: '' });
+    expect(host?.sign?.secret?.reveal()).toBe('between-us');
+    expect(config.gateways.get('bank')).not.toHaveProperty('sign');
+    expect(JSON.stringify(plain(config))).not.toContain('between-us');
   });
 
   it('reads secrets from files and variables, and prints none of them', () => {
@@ -87,6 +98,9 @@ describe('reading the configuration', () => {
     expect(JSON.stringify(plain(config))).not.toMatch(/a-key-of|from-the-env/);
   });
 });
+
+const BANK = 'kind: generic-rest, url: "https://pay.example.com/charge", password: p';
+const signing = (sign: string) => `gateways: { sandbox: { kind: sandbox }, bank: { ${BANK}, sign: { ${sign} } } }`;
 
 describe('a wrong configuration', () => {
   it.each([
@@ -112,6 +126,16 @@ describe('a wrong configuration', () => {
     ['flows: {}', 'flows expected at least one flow'],
     ['gateways: { sandbox: { kind: sandbox, url: "http://192.0.2.1" } }', 'expected https'],
     ['gateways: { sandbox: { kind: sandbox, caFile: no.pem } }', 'expected a file of certificates'],
+    [signing('header: X-S'), 'gateways.bank.sign.secret is missing; hmac-sha256 needs one'],
+    [signing('header: X-S, kind: sha256, secret: s'), 'gateways.bank.sign.secret expected none with kind sha256'],
+    [signing('header: X-S, kind: sha256, prefix: "{timestamp}"'), 'gateways.bank.sign.prefix expected no {timestamp}'],
+    [signing('header: Content-Type, secret: s'), 'expected a header that the request has not, found "Content-Type"'],
+    [signing('header: "X S", secret: s'), 'gateways.bank.sign.header expected '],
+    [signing('header: X-S, secret: s, kind: md5'), 'gateways.bank.sign.kind expected one of hmac-sha256, sha256'],
+    [
+      `${signing('header: X-S, secret: s').slice(0, -1)}, other: { ${BANK} } }`,
+      'gateways.other.sign expected as gateways.bank has it, whose url is the same',
+    ],
     ['sip: { secrets: { pbx: { env: NOT_SET } } }', 'environment variable NOT_SET, found none that can be read'],
     ['[]', 'the whole file expected keys'],
     ['a: b: c', 'Nested mappings are not allowed'],

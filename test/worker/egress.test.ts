@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/lib/clock.ts';
+import { Sensitive } from '../../src/lib/sensitive.ts';
 import { createEgress, type NativeEgress } from '../../src/worker/egress.ts';
 import type { EgressDestination } from '../../src/worker/limits.ts';
 
@@ -22,6 +23,11 @@ class Places implements NativeEgress {
   }
   addTrust() {
     return 0;
+  }
+  readonly signs: Parameters<NativeEgress['addSigner']>[0][] = [];
+  addSigner(sign: Parameters<NativeEgress['addSigner']>[0]) {
+    if (sign.header === 'Host') throw new Error('header Host is not the request’s to set');
+    return this.signs.push(sign);
   }
   send(request: Request) {
     if (this.refuse !== null) return this.refuse;
@@ -165,6 +171,30 @@ describe('sending for control', () => {
     expect((await underWay).kind).toBe('noAnswer');
     expect((await waiting).kind).toBe('notSent');
     await expect(egress.send(order(), 7)).rejects.toMatchObject({ code: 'WORKER_UNAVAILABLE' });
+  });
+
+  it('has bodies signed where their destination says so, and leaves the secret out of every request', async () => {
+    const sign = { header: 'X-S', kind: 'hmac-sha256', encoding: 'base64', prefix: 'v1=', suffix: '' } as const;
+    const secret = new Sensitive('secret', 'between gateway and worker');
+    const place = { host: '127.0.0.1', port: 80, tls: false, caFile: null };
+    const destinations: EgressDestination[] = [
+      { ...place, paths: ['/'] },
+      { ...place, paths: ['/signed'], sign: { ...sign, secret } },
+    ];
+    const native = new Places(2);
+    const egress = createEgress({ native, destinations, clock: new TestClock() });
+    expect(native.signs).toEqual([{ ...sign, kind: 1, encoding: 1, secret: 'between gateway and worker' }]);
+    void egress.send(order('http://127.0.0.1/a'), 7);
+    void egress.send(order('http://127.0.0.1/signed'), 7);
+    expect(native.sent.map(({ signer }) => signer)).toEqual([0, 1]);
+    expect(JSON.stringify(native.sent)).not.toContain('between');
+    const wrong = () =>
+      createEgress({
+        native: new Places(1),
+        destinations: [{ ...place, sign: { ...sign, secret, header: 'Host' } }],
+        clock: new TestClock(),
+      });
+    expect(wrong).toThrow('signature for 127.0.0.1: header Host');
   });
 
   it('names the file of authorities that it cannot read, at start', () => {

@@ -22,9 +22,10 @@ const echo: RequestListener = (request, response) => {
       list: [...digits],
     };
     response.setHeader('x-echo', encodeURIComponent(body));
+    response.setHeader('x-signature', request.headers['x-signature'] ?? '');
     response.end(JSON.stringify(answer));
     // What arrived in clear, so that the test knows the fields were filled.
-    process.send?.({ received: body });
+    process.send?.({ received: body, signature: request.headers['x-signature'] });
   });
 };
 

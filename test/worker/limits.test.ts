@@ -20,6 +20,22 @@ describe('where a worker lets requests go', () => {
     expect(permit(LIST, 'https://[::1]:8443/a')).toMatchObject({ ok: true, target: { host: '::1' } });
   });
 
+  it('holds to the nearer one of two destinations on one host, whichever is listed first', () => {
+    const place = { host: '127.0.0.1', port: 80, tls: false, caFile: null };
+    const [wide, near] = [
+      { ...place, paths: ['/'] },
+      { ...place, paths: ['/connector'] },
+    ];
+    for (const list of [
+      [wide, near],
+      [near, wide],
+    ]) {
+      const at = (path: string) => permit(list, `http://127.0.0.1${path}`);
+      expect(at('/connector')).toMatchObject({ ok: true, destination: near });
+      expect(at('/v1/purchase')).toMatchObject({ ok: true, destination: wide });
+    }
+  });
+
   it.each([
     ['another host', 'https://evil.example/v1/pay'],
     ['another port', 'https://pay.example:8443/v1/pay'],

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { mkdtempSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -22,6 +23,14 @@ import { canScan, scanMemory } from '../harness/memory-scan.ts';
 const PAN = '4000056655665556';
 const TEMPLATE = '{"number":"{{pan}}","month":"{{expiry|month2}}","year":"{{expiry|year4}}","cvv":"{{cvc}}"}';
 const FILLED = `{"number":"${PAN}","month":"12","year":"2031","cvv":"737"}`;
+const SIGNS = {
+  plain: { kind: 'hmac-sha256', encoding: 'hex', secret: 'between gateway and worker' },
+  tls: { kind: 'sha256', encoding: 'base64', secret: null },
+} as const;
+const SIGNATURES = {
+  plain: createHmac('sha256', SIGNS.plain.secret).update(FILLED).digest('hex'),
+  tls: createHash('sha256').update(FILLED).digest('base64'),
+} as const;
 const PORT_FIRST = 17_500;
 /** Runs of so many digits count as a leak. */
 const FIELD_RUN_MIN = 8;
@@ -32,6 +41,7 @@ interface Gateway {
   readonly process: ChildProcess;
   readonly url: string;
   received: string;
+  signature: string;
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
@@ -55,10 +65,11 @@ const run = (file: string, args: readonly string[]) =>
 async function startGateway(kind: 'plain' | 'tls'): Promise<Gateway> {
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const child = run('./gateway-process.ts', kind === 'tls' ? [cert, key] : []);
-  const gateway = { process: child, url: '', received: '' };
-  child.on('message', (message: { port?: number; received?: string }) => {
+  const gateway = { process: child, url: '', received: '', signature: '' };
+  child.on('message', (message: { port?: number; received?: string; signature?: string }) => {
     if (message.port !== undefined)
       gateway.url = `${kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${message.port}/pay`;
+    if (message.signature !== undefined) gateway.signature = message.signature;
     if (message.received !== undefined) gateway.received = message.received;
   });
   await until(() => gateway.url !== '');
@@ -78,6 +89,7 @@ beforeAll(async () => {
     port: Number(new URL(url).port),
     tls: kind === 'tls',
     caFile: kind === 'tls' ? join(folder, 'cert.pem') : null,
+    sign: { header: 'X-Signature', prefix: '', suffix: '', ...SIGNS[kind] },
   }));
   const socketPath = join(folder, 'worker.sock');
   worker = run('./worker-process.ts', [socketPath, String(PORT_FIRST), JSON.stringify(destinations)]);
@@ -195,7 +207,9 @@ describe('the memory of a worker', () => {
         expect(answer).toMatchObject({ kind: 'answered', status: 200 });
         await until(() => gateway.received !== '');
         expect(gateway.received).toBe(FILLED);
+        expect(gateway.signature).toBe(SIGNATURES[kind]);
         const text = JSON.stringify(answer);
+        expect(text).not.toContain(SIGNATURES[kind]);
         expect(text).toContain('ch_17');
         for (const part of [
           PAN,

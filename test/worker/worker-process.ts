@@ -7,7 +7,10 @@ import { runWorker } from '../../src/worker/process.ts';
 
 /* A worker as a process of its own, for tests that look into its memory: socket path, first port, destinations. */
 const [socketPath = '', portFirst = '', destinations = '[]'] = process.argv.slice(2);
-const allowed = JSON.parse(destinations) as readonly EgressDestination[];
+/** Secrets of signatures come as text. */
+const wrap = (key: string, value: unknown) =>
+  key === 'secret' && typeof value === 'string' ? new Sensitive('secret', value) : value;
+const allowed = JSON.parse(destinations, wrap) as readonly EgressDestination[];
 
 await runWorker({
   socketPath,
