@@ -49,9 +49,23 @@ export function newAttempt(charge: NewCharge, verb: GatewayVerb, now: number): A
   };
 }
 
+/** Whether somebody must still do something about it. */
+export const isOpen = (row: AttemptRow): boolean =>
+  row.state === 'asking' || row.state === 'unknown' || row.state === 'authorized';
+
 /** The row as an outcome leaves it. `notFound` and `notSent` are the same to the journal: nothing was charged. */
 export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow {
+  if (row.state === 'voided') return row;
+  if (row.state === 'authorized') return captured(row, asked, now);
   switch (asked.outcome) {
+    case 'authorized':
+      return {
+        ...row,
+        state: 'authorized',
+        gatewayReference: asked.gatewayReference,
+        authorizationCode: asked.authorizationCode,
+        endedAt: null,
+      };
     case 'approved':
       return {
         ...row,
@@ -73,6 +87,23 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
       return { ...row, state: 'notSent', endedAt: now };
     case 'unknown':
       return { ...row, state: 'unknown', endedAt: null };
+  }
+}
+
+/** As a void or refund leaves it. */
+export function undone(row: AttemptRow, asked: Asked, now: number): AttemptRow {
+  return asked.outcome === 'approved' ? { ...row, state: 'voided', endedAt: now } : row;
+}
+
+/** What is held stays held until it is known to be captured or voided; its reference is the authorization's. */
+function captured(row: AttemptRow, asked: Asked, now: number): AttemptRow {
+  switch (asked.outcome) {
+    case 'approved':
+      return { ...row, state: 'approved', endedAt: now };
+    case 'declined':
+      return { ...row, declineReason: asked.reason };
+    default:
+      return row;
   }
 }
 

@@ -276,7 +276,10 @@ export interface GatewayOperation {
 }
 
 export type GatewayOutcome =
+  /** The amount is taken; of a void or refund: it is undone. */
   | { readonly outcome: 'approved'; readonly gatewayReference: string; readonly authorizationCode: string | null }
+  /** The amount is held and not taken: authorize's yes, or what a lookup finds before the capture. */
+  | { readonly outcome: 'authorized'; readonly gatewayReference: string; readonly authorizationCode: string | null }
   | {
       readonly outcome: 'declined';
       readonly reason: DeclineReason;
@@ -364,7 +367,8 @@ export interface AttemptRow {
   readonly gateway: string;
   readonly amountMinor: number;
   readonly currency: string;
-  readonly state: 'asking' | 'approved' | 'declined' | 'notSent' | 'unknown' | 'voided';
+  /** `authorized`: held, and perhaps asked to be captured; the same key captures or voids it. */
+  readonly state: 'asking' | 'authorized' | 'approved' | 'declined' | 'notSent' | 'unknown' | 'voided';
   readonly gatewayReference: string | null;
   readonly authorizationCode: string | null;
   readonly declineReason: DeclineReason | null;
@@ -390,7 +394,7 @@ export interface StorePort {
   saveAttempt(row: AttemptRow): Promise<void>;
   appendEvent(row: EventRow): Promise<void>;
   /**
-   * Payments that have no end, or an attempt that is `asking` or `unknown`, with all their attempts, oldest first; the
+   * Payments that have no end, or an attempt that is `asking`, `unknown` or `authorized`, with all their attempts, oldest first; the
    * newest payments first, those that began before `since` left out, and at most `limit` of them.
    */
   unsettledPayments(since: number, limit: number): Promise<readonly UnsettledPayment[]>;

@@ -1,7 +1,7 @@
 import type { Timer } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import type { AppDeps } from './app.ts';
-import { type Asked, askGateway, operationOf, settled } from './charges.ts';
+import { type Asked, askGateway, isOpen, operationOf, settled, undone } from './charges.ts';
 import type { AttemptRow, GatewayVerb, PaymentRow, UnsettledPayment } from './ports.ts';
 import { undoVerb } from './session-runner.ts';
 
@@ -57,7 +57,7 @@ export function lookAgain(deps: RecoveryDeps): () => void {
       for (const unsettled of await deps.store.unsettledPayments(now - LOOK_AGAIN_MS_MAX, PAYMENTS_PER_PASS_MAX)) {
         if (isStopped) return;
         // One without an end is still on: its own session asks.
-        if (unsettled.payment.endedAt === null || !hasLookup(deps, unsettled)) continue;
+        if (unsettled.payment.endedAt === null || !canSettle(deps, unsettled)) continue;
         await settlePayment(deps, unsettled, now);
       }
     } catch (error) {
@@ -76,15 +76,14 @@ export function lookAgain(deps: RecoveryDeps): () => void {
   };
 }
 
-function hasLookup(deps: RecoveryDeps, { attempts }: UnsettledPayment): boolean {
-  return attempts.some((row) => isOpen(row) && canLookUp(deps, row));
+/** What is held needs no lookup: it is voided under its own key, however often. */
+function canSettle(deps: RecoveryDeps, { attempts }: UnsettledPayment): boolean {
+  return attempts.some((row) => row.state === 'authorized' || (isOpen(row) && canLookUp(deps, row)));
 }
 
 function canLookUp(deps: RecoveryDeps, row: AttemptRow): boolean {
   return deps.gateways.get(row.gateway)?.capabilities.unknownOutcome === 'lookup';
 }
-
-const isOpen = (row: AttemptRow): boolean => row.state === 'asking' || row.state === 'unknown';
 
 /** Attempts first, then what they make of the payment. */
 async function settlePayment(
@@ -118,15 +117,21 @@ async function settlePayment(
 
 /** The last attempt decides: a new one begins only after the one before was declined. */
 function verdictOf(last: AttemptRow | undefined, payment: PaymentRow): Pick<PaymentRow, 'result' | 'attention'> {
+  // Who was being told already may have heard otherwise; what was noted for a person then still stands.
+  const heard = payment.state === 'announcing' ? payment.attention : null;
   const late = (text: string): string | null =>
-    payment.endedAt === null ? null : `${text}: found after the call had ended as ${payment.result}`;
+    payment.endedAt === null ? heard : `${text}: found after the call had ended as ${payment.result}`;
   switch (last?.state) {
     case 'approved':
       return { result: 'approved', attention: late('approved') };
     case 'declined':
       return { result: 'declined', attention: late('declined') };
     case 'voided':
-      return { result: 'abandoned', attention: late('voided') };
+      return { result: voidedResult(payment), attention: late('voided') };
+    case 'authorized': {
+      const text = `charge ${last.idempotencyKey} at ${last.gateway} is authorized, neither captured nor voided`;
+      return { result: payment.result ?? 'unknown', attention: payment.attention ?? text };
+    }
     case 'asking':
     case 'unknown':
       return { result: 'unknown', attention: `outcome of charge ${last.idempotencyKey} at ${last.gateway} is unknown` };
@@ -135,6 +140,12 @@ function verdictOf(last: AttemptRow | undefined, payment: PaymentRow): Pick<Paym
     case undefined:
       return { result: 'failed', attention: null };
   }
+}
+
+/** A payment that ended as unknown is now proved not charged; one that ended as that already keeps its word for it. */
+function voidedResult({ endedAt, result }: PaymentRow): PaymentRow['result'] {
+  if (endedAt === null) return 'abandoned';
+  return result === 'unknown' ? 'failed' : result;
 }
 
 /** The caller is gone, and the flow says that such a charge does not stand. */
@@ -161,10 +172,56 @@ async function settleAttempt(
   row: AttemptRow,
   until: number,
 ): Promise<AttemptRow> {
-  const asked = await lookUp(deps, payment, row, until);
-  const after = settled(row, asked, deps.clock.now());
-  if (after.state !== row.state) await deps.store.saveAttempt(after);
+  // What is known to be held is asked for by its capture or its void.
+  const found =
+    row.state === 'authorized' ? row : settled(row, await lookUp(deps, payment, row, until), deps.clock.now());
+  // On disk before the capture: a second crash finds what is held.
+  if (found.state !== row.state) await deps.store.saveAttempt(found);
+  if (found.state !== 'authorized') return found;
+  const after = await settleHeld(deps, payment, found, until);
+  if (after !== found) await deps.store.saveAttempt(after);
   return after;
+}
+
+/** States in which nobody had decided against the charge yet. */
+const BEFORE_CAPTURE: ReadonlySet<string> = new Set(['authorizing', 'resolving', 'capturing']);
+
+/**
+ * Captured where the flow completes what a caller left and the payment was on its way there; otherwise, and where the
+ * capture is refused, voided. Both go by the charge's own key, so one that was carried out before the crash is not
+ * carried out twice. A payment that has ended, or was being told that it failed, is never captured.
+ */
+async function settleHeld(
+  deps: RecoveryDeps,
+  payment: PaymentRow,
+  row: AttemptRow,
+  until: number,
+): Promise<AttemptRow> {
+  const adapter = deps.gateways.get(row.gateway);
+  const completes =
+    deps.flows.get(payment.flow)?.onHangUp !== 'void' && adapter?.capabilities.verbs.includes('capture');
+  const now = () => deps.clock.now();
+  if (completes && payment.endedAt === null && BEFORE_CAPTURE.has(payment.state)) {
+    for (let tries = 1; ; tries += 1) {
+      const asked = await ask(deps, payment, row, 'capture');
+      if (asked.outcome === 'declined') break;
+      const after = settled(row, asked, now());
+      if (after.state === 'approved' || tries >= LOOKUPS_MAX || now() >= until) return after;
+      await wait(deps, LOOKUP_DELAY_MS);
+    }
+  } else if (canLookUp(deps, row)) {
+    // A capture of before may have been carried out: that is a charge found later, and not ours to undo unasked.
+    const found = settled(row, await lookUp(deps, payment, row, until), now());
+    if (found.state === 'approved') return found;
+  }
+  const verb = adapter === undefined ? null : undoVerb(adapter);
+  return verb === null ? row : undone(row, await ask(deps, payment, row, verb), now());
+}
+
+function wait(deps: RecoveryDeps, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    deps.clock.startTimer(ms, resolve);
+  });
 }
 
 async function lookUp(deps: RecoveryDeps, payment: PaymentRow, row: AttemptRow, until: number): Promise<Asked> {
@@ -174,9 +231,7 @@ async function lookUp(deps: RecoveryDeps, payment: PaymentRow, row: AttemptRow, 
     if (asked.outcome !== 'notSent' && asked.outcome !== 'unknown') return asked;
     // A lookup that was not sent says nothing of the charge.
     if (tries >= LOOKUPS_MAX || deps.clock.now() >= until) return { outcome: 'unknown', reason: asked.reason };
-    await new Promise<void>((resolve) => {
-      deps.clock.startTimer(LOOKUP_DELAY_MS, resolve);
-    });
+    await wait(deps, LOOKUP_DELAY_MS);
   }
 }
 
@@ -188,14 +243,19 @@ async function ask(deps: RecoveryDeps, payment: PaymentRow, row: AttemptRow, ver
   return askGateway(deps, adapter, operation, null, deps.flows.get(payment.flow)?.gatewayTimeoutMs);
 }
 
+const TWO_STEPS: readonly GatewayVerb[] = ['authorize', 'capture', 'void'];
+
 /** For the composition root: a flow's gateway must exist and be able to take money. Throws CONFIG_INVALID. */
 export function checkGateways(deps: Pick<AppDeps, 'flows' | 'gateways' | 'defaultFlow'>): void {
   if (!deps.flows.has(deps.defaultFlow)) throw new ServiceError('CONFIG_INVALID', `no flow ${deps.defaultFlow}`);
   for (const flow of deps.flows.values()) {
     const verbs = deps.gateways.get(flow.gateway)?.capabilities.verbs;
     if (verbs === undefined) throw new ServiceError('CONFIG_INVALID', `flow ${flow.name}: no gateway ${flow.gateway}`);
-    if (!verbs.includes('purchase')) {
-      throw new ServiceError('CONFIG_INVALID', `flow ${flow.name}: gateway ${flow.gateway} has no purchase`);
+    // What is authorized must be taken, or let go where it cannot be.
+    const lacking = verbs.includes('purchase') ? [] : TWO_STEPS.filter((verb) => !verbs.includes(verb));
+    if (lacking.length > 0) {
+      const text = `gateway ${flow.gateway} has no purchase, and without it no ${lacking.join(', ')}`;
+      throw new ServiceError('CONFIG_INVALID', `flow ${flow.name}: ${text}`);
     }
     if (flow.onHangUp === 'void' && !verbs.includes('void') && !verbs.includes('refund')) {
       throw new ServiceError(

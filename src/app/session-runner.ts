@@ -14,7 +14,7 @@ import {
   stepPayment,
   type TimerName,
 } from '../session/payment.ts';
-import { type Asked, askGateway, newAttempt, operationOf, settled } from './charges.ts';
+import { type Asked, askGateway, isOpen, newAttempt, operationOf, settled, undone } from './charges.ts';
 import type { CallJournal } from './journal.ts';
 import type { AppMetrics } from './metrics.ts';
 import type {
@@ -67,6 +67,14 @@ const STYLES: Readonly<Record<FieldName, ReadBackStyle>> = {
   postcode: 'digits',
   issueNumber: 'digits',
 };
+
+/** Here an order that fails must not keep the rest from being carried out. */
+const WITH_OPEN_CHARGE: ReadonlySet<PaymentState['kind']> = new Set([
+  'authorizing',
+  'resolving',
+  'capturing',
+  'voiding',
+]);
 
 /** An input, and what it must still match when its turn comes: an old timer, play or field says nothing any more. */
 interface Queued {
@@ -212,7 +220,7 @@ export class SessionRunner {
     for (const output of outputs) {
       const failed = await this.#carryOut(output);
       // With a charge open, what the caller hears is not worth a charge that is never asked.
-      if (failed === null || state.kind === 'authorizing' || state.kind === 'resolving') continue;
+      if (failed === null || WITH_OPEN_CHARGE.has(state.kind)) continue;
       if (failed === 'workerAway') this.#awaitWorker();
       else this.#queue.unshift({ input: { kind: 'orderFailed', code: failed } });
       return;
@@ -336,6 +344,8 @@ export class SessionRunner {
         return this.#authorize(output.charge, output.amountMinor);
       case 'resolve':
         return this.#resolve(output.charge, output.fieldsHeld);
+      case 'capture':
+        return this.#capture(output.charge);
       case 'void':
         return this.#void(output.charge);
       case 'attention':
@@ -392,7 +402,7 @@ export class SessionRunner {
   // ---------------------------------------------------------------- the gateway
 
   #hasOpenCharge(): boolean {
-    return [...this.#attempts.values()].some((row) => row.state === 'asking' || row.state === 'unknown');
+    return [...this.#attempts.values()].some(isOpen);
   }
 
   /** On disk before it is asked; where it cannot be written, nothing is asked. */
@@ -423,14 +433,23 @@ export class SessionRunner {
     const row = this.#attempts.get(charge);
     if (row === undefined) return this.#feed({ input: { kind: 'unknown' } });
     if (this.#deps.gateway.capabilities.unknownOutcome === 'lookup') return this.#ask(charge, row, 'lookup', null);
+    if (row.state === 'authorized') return this.#capture(charge);
     if (fieldsHeld) return this.#ask(charge, row, row.verb, this.paymentId);
     this.#feed({ input: { kind: 'unknown' } });
+  }
+
+  /** That it is held is on disk; a capture carries the charge's own key, so asking twice takes the amount once. */
+  async #capture(charge: number): Promise<void> {
+    const row = this.#attempts.get(charge);
+    const isAble = this.#deps.gateway.capabilities.verbs.includes('capture');
+    if (row === undefined || !isAble) return this.#feed({ input: { kind: 'declined' } });
+    this.#ask(charge, row, 'capture', null);
   }
 
   async #void(charge: number): Promise<void> {
     const row = this.#attempts.get(charge);
     const verb = undoVerb(this.#deps.gateway);
-    if (row === undefined || verb === null) return this.#feed({ input: { kind: 'unknown' } });
+    if (row === undefined || verb === null) return this.#feed({ input: { kind: 'notVoided' } });
     this.#ask(charge, row, verb, null);
   }
 
@@ -458,9 +477,7 @@ export class SessionRunner {
     const isReplay = this.#state.kind === 'resolving' && !isLookup && outcome.outcome === 'notSent';
     const judged: Asked = isReplay ? { outcome: 'unknown', reason: 'notSent' } : outcome;
     const now = this.#deps.clock.now();
-    const after: AttemptRow = isUndo
-      ? { ...row, state: judged.outcome === 'approved' ? 'voided' : row.state, endedAt: now }
-      : settled(row, judged, now);
+    const after = isUndo ? undone(row, judged, now) : settled(row, judged, now);
     this.#attempts.set(charge, after);
     try {
       await this.#deps.store.saveAttempt(after);
@@ -470,6 +487,7 @@ export class SessionRunner {
     }
     const detail = { verb, outcome: judged.outcome, charge };
     await this.#deps.journal.append('gatewayAnswered', detail, this.paymentId);
+    if (isUndo) return this.#feed({ input: { kind: judged.outcome === 'approved' ? 'voided' : 'notVoided' } });
     const reference = this.#call.context.reference ?? after.authorizationCode ?? after.gatewayReference;
     this.#feed({
       input: judged.outcome === 'approved' ? { kind: 'approved', reference } : { kind: judged.outcome },

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'EGRESS_NOT_ALLOWED'
   | 'GATEWAY_UNREACHABLE'
   | 'GATEWAY_OUTCOME_UNKNOWN'
+  | 'GATEWAY_CAPTURE_FAILED'
   | 'GATEWAY_REQUEST_INVALID'
   | 'DATA_DIP_FAILED'
   | 'TRANSFER_FAILED'
@@ -70,6 +71,14 @@ export const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
     sipStatus: 504,
     httpStatus: 504,
     prompt: 'agent-will-check',
+  },
+  // Authorized, not captured, and voided: nothing was charged.
+  GATEWAY_CAPTURE_FAILED: {
+    fault: 'upstream',
+    retry: 'safe',
+    sipStatus: 503,
+    httpStatus: 502,
+    prompt: 'try-again-later',
   },
   GATEWAY_REQUEST_INVALID: {
     fault: 'operator',

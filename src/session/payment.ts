@@ -31,18 +31,34 @@ import type { FieldName, Flow } from './flow.ts';
  *   authorizing  notSent           waiting      say, startTimer
  *   authorizing  notSent!          announcing   stopTimer, endPayment, say, startTimer
  *   authorizing  unknown           resolving    startTimer, say, resolve
+ *   authorizing  authorized        capturing    stopTimer, endPayment, startTimer, capture
+ *   authorizing  authorized~       voiding      stopTimer, endPayment, void
  *   authorizing  legRecreated      authorizing  -
  *   authorizing  callEnded         authorizing  -
  *   waiting      timerFired        authorizing  authorize
  *   waiting      callEnded         ended        stopTimer, stopTimer, endPayment, paymentEnded
  *   resolving    approved          announcing   stopTimer, stopTimer, stopTimer, endPayment, say, startTimer
+ *   resolving    authorized        capturing    stopTimer, stopTimer, stopTimer, endPayment, startTimer, capture
  *   resolving    notFound          authorizing  stopTimer, stopTimer, authorize
  *   resolving    unknown           resolving    startTimer
  *   resolving    timerFired        resolving    resolve
  *   resolving    holdOver          announcing   stopTimer, stopTimer, stopTimer, endPayment, attention, say, startTimer
  *   resolving    callEnded         resolving    -
- *   voiding      approved          ended        paymentEnded
- *   voiding      unknown           ended        attention, paymentEnded
+ *   capturing    approved          announcing   stopTimer, stopTimer, endPayment, say, startTimer
+ *   capturing    approved~         voiding      stopTimer, stopTimer, endPayment, void
+ *   capturing    authorized        capturing    capture
+ *   capturing    unknown           capturing    say, startTimer
+ *   capturing    notSent           capturing    say, startTimer
+ *   capturing    timerFired        capturing    resolve
+ *   capturing    declined          voiding      stopTimer, stopTimer, void
+ *   capturing    holdOver          voiding      stopTimer, stopTimer, void
+ *   capturing    legRecreated      capturing    -
+ *   capturing    callEnded         capturing    -
+ *   voiding      voided            ended        paymentEnded
+ *   voiding      notVoided         ended        attention, paymentEnded
+ *   voiding      voided^           announcing   say, startTimer
+ *   voiding      notVoided^        announcing   attention, say, startTimer
+ *   voiding      callEnded         voiding      -
  *   announcing   promptEnded       ended        stopTimer, paymentEnded
  *   announcing   timerFired        ended        stopTimer, paymentEnded
  *   announcing   legRecreated      announcing   endPayment, say, startTimer
@@ -50,11 +66,17 @@ import type { FieldName, Flow } from './flow.ts';
  *
  *   begun: amount passed   ? passed, and the full amount is offered   # keyed by the caller   @ from a data dip
  *   ! the last decline, or the last try that was safe                 - nothing
+ *   ~ the caller is gone, and the flow voids   ^ the caller hears that the capture failed
  *
  * What the gateway is asked carries a charge number; a charge that was asked is asked again under the same number, and
  * a new one begins only after the one before was declined. A caller who is gone is remembered as `caller: 'gone'`: an
  * approved payment then stands or is voided by the flow's rule. A fetched or passed amount outside the limits ends the
  * payment; a keyed one is asked for again.
+ *
+ * Where the gateway authorizes and captures apart, `authorized` says that the amount is held and not taken. A capture is
+ * asked again under the same number, or looked up, for as long as an unknown outcome may last; refused or still unknown
+ * then, the authorization is voided, which undoes both. What ends a payment after that: captured, a void that was
+ * confirmed, or a person with all that is known. The card's fields are wiped as soon as the amount is held.
  */
 export interface Charge {
   /** 1 for the first; a decline makes the next. */
@@ -65,6 +87,9 @@ export interface Charge {
   /** False once the worker died that held the fields: they cannot be sent again. */
   readonly fieldsHeld: boolean;
 }
+
+/** Why a charge is undone; the last three only where authorize and capture are apart. */
+export type UndoCause = 'hungUp' | 'hungUpBeforeCapture' | 'captureRefused' | 'captureUnknown';
 
 /** What is known once the amount is settled and the number was keyed. */
 export interface Known {
@@ -82,6 +107,7 @@ export interface Result {
 export type PaymentErrorCode =
   | 'GATEWAY_UNREACHABLE'
   | 'GATEWAY_OUTCOME_UNKNOWN'
+  | 'GATEWAY_CAPTURE_FAILED'
   | 'DATA_DIP_FAILED'
   | 'CALL_CONTEXT_INVALID'
   | 'WORKER_UNAVAILABLE'
@@ -103,7 +129,14 @@ export type PaymentState =
   | { readonly kind: 'authorizing'; readonly known: Known; readonly charge: Charge }
   | { readonly kind: 'waiting'; readonly known: Known; readonly charge: Charge }
   | { readonly kind: 'resolving'; readonly known: Known; readonly charge: Charge }
-  | { readonly kind: 'voiding'; readonly known: Known; readonly charge: Charge }
+  | {
+      readonly kind: 'capturing';
+      readonly known: Known;
+      readonly charge: Charge;
+      /** The caller has heard that it takes longer. */
+      readonly isSlow: boolean;
+    }
+  | { readonly kind: 'voiding'; readonly known: Known; readonly charge: Charge; readonly cause: UndoCause }
   | {
       readonly kind: 'announcing';
       readonly known: Known | null;
@@ -128,10 +161,15 @@ export type PaymentInput =
   | { readonly kind: 'paymentTimeOver' }
   | { readonly kind: 'holdOver' }
   | { readonly kind: 'approved'; readonly reference: string | null }
+  /** The amount is held and not taken. */
+  | { readonly kind: 'authorized' }
   | { readonly kind: 'declined' }
   | { readonly kind: 'notSent' }
   | { readonly kind: 'notFound' }
   | { readonly kind: 'unknown' }
+  /** Of a void alone: a capture that was on its way is answered meanwhile, and that says nothing of the void. */
+  | { readonly kind: 'voided' }
+  | { readonly kind: 'notVoided' }
   | { readonly kind: 'legRecreated' }
   /** An order could not be carried out and the payment cannot go on. */
   | { readonly kind: 'orderFailed'; readonly code: PaymentErrorCode }
@@ -176,6 +214,8 @@ export type PaymentOutput =
   | { readonly kind: 'authorize'; readonly charge: number; readonly amountMinor: number }
   /** By the adapter's means: lookup, or the same request again while the vault holds the fields. */
   | { readonly kind: 'resolve'; readonly charge: number; readonly amountMinor: number; readonly fieldsHeld: boolean }
+  /** Takes what is held; the same number is the same capture. */
+  | { readonly kind: 'capture'; readonly charge: number; readonly amountMinor: number }
   | { readonly kind: 'void'; readonly charge: number; readonly amountMinor: number }
   /** Puts the payment before a person. */
   | { readonly kind: 'attention'; readonly text: string }
@@ -195,6 +235,7 @@ export const RESOLVE_DELAY_MS = 2_000;
 export const ANNOUNCE_MS_MAX = 60_000;
 const AMOUNT_RETRIES_MAX = 2;
 
+type OpenCharge = Of<'authorizing'> | Of<'resolving'> | Of<'capturing'>;
 type Of<K extends PaymentState['kind']> = Extract<PaymentState, { kind: K }>;
 
 export function stepPayment(flow: Flow, state: PaymentState, input: PaymentInput): PaymentStep {
@@ -220,6 +261,8 @@ export function stepPayment(flow: Flow, state: PaymentState, input: PaymentInput
       return input.kind === 'timerFired' ? authorize(state.known, state.charge, []) : ignore(state);
     case 'resolving':
       return stepResolving(flow, state, input);
+    case 'capturing':
+      return stepCapturing(flow, state, input);
     case 'voiding':
       return stepVoiding(state, input);
     case 'announcing':
@@ -251,6 +294,7 @@ function stepAny(flow: Flow, state: PaymentState, input: PaymentInput): PaymentS
         : null;
     case 'authorizing':
     case 'resolving':
+    case 'capturing':
       return stepOpenCharge(state, input);
     default:
       return null;
@@ -274,7 +318,7 @@ function stepAny(flow: Flow, state: PaymentState, input: PaymentInput): PaymentS
 }
 
 /** While nobody knows whether the card was charged, the caller's going and the worker's death change nothing yet. */
-function stepOpenCharge(state: Of<'authorizing'> | Of<'resolving'>, input: PaymentInput): PaymentStep | null {
+function stepOpenCharge(state: OpenCharge, input: PaymentInput): PaymentStep | null {
   switch (input.kind) {
     case 'callEnded':
       return { state: { ...state, charge: { ...state.charge, caller: 'gone' } }, outputs: [] };
@@ -515,6 +559,8 @@ function stepAuthorizing(flow: Flow, state: Of<'authorizing'>, input: PaymentInp
   switch (input.kind) {
     case 'approved':
       return approved(flow, state, input.reference, [stop('payment')]);
+    case 'authorized':
+      return authorized(flow, state, [stop('payment')]);
     case 'declined':
       return declined(flow, state, []);
     case 'notSent':
@@ -539,6 +585,8 @@ function stepResolving(flow: Flow, state: Of<'resolving'>, input: PaymentInput):
   switch (input.kind) {
     case 'approved':
       return approved(flow, state, input.reference, [...leave, stop('payment')]);
+    case 'authorized':
+      return authorized(flow, state, [...leave, stop('payment')]);
     case 'declined':
       return declined(flow, state, leave);
     case 'notFound':
@@ -574,15 +622,65 @@ const resolve = (known: Known, charge: Charge): PaymentOutput => ({
 
 function approved(
   flow: Flow,
-  { known, charge }: Of<'authorizing'> | Of<'resolving'>,
+  { known, charge }: OpenCharge,
   reference: string | null,
   before: readonly PaymentOutput[],
 ): PaymentStep {
   const result: Result = { result: 'approved', errorCode: null };
   if (charge.caller === 'present') return announce(known, result, [{ kind: 'approved', known, reference }], before);
   if (flow.onHangUp === 'complete') return end(known, result, [...before, { kind: 'endPayment' }]);
-  const undo: PaymentOutput = { kind: 'void', charge: charge.number, amountMinor: known.amountMinor };
-  return { state: { kind: 'voiding', known, charge }, outputs: [...before, { kind: 'endPayment' }, undo] };
+  return undo(known, charge, 'hungUp', [...before, { kind: 'endPayment' }]);
+}
+
+/** Held: a caller who is gone where the flow voids is not charged first; for everybody else it is captured. */
+function authorized(
+  flow: Flow,
+  { known, charge }: Of<'authorizing'> | Of<'resolving'>,
+  before: readonly PaymentOutput[],
+): PaymentStep {
+  const wiped: PaymentOutput[] = [...before, { kind: 'endPayment' }];
+  if (charge.caller === 'gone' && flow.onHangUp === 'void') return undo(known, charge, 'hungUpBeforeCapture', wiped);
+  return {
+    state: { kind: 'capturing', known, charge: { ...charge, fieldsHeld: false }, isSlow: false },
+    outputs: [...wiped, { kind: 'startTimer', timer: 'hold', ms: flow.outcomeHoldMsMax }, capture(known, charge)],
+  };
+}
+
+const capture = (known: Known, charge: Charge): PaymentOutput => ({
+  kind: 'capture',
+  charge: charge.number,
+  amountMinor: known.amountMinor,
+});
+
+function stepCapturing(flow: Flow, state: Of<'capturing'>, input: PaymentInput): PaymentStep {
+  const { known, charge, isSlow } = state;
+  const leave = [stop('step'), stop('hold')];
+  switch (input.kind) {
+    case 'approved':
+      return approved(flow, state, input.reference, leave);
+    case 'authorized':
+      // Looked up, and not captured: whatever was asked did not arrive.
+      return { state, outputs: [capture(known, charge)] };
+    case 'declined':
+      return undo(known, charge, 'captureRefused', leave);
+    case 'notSent':
+    case 'notFound':
+    case 'unknown': {
+      const say: PaymentOutput = { kind: 'say', words: [{ kind: 'stillWorking' }], bargeIn: false };
+      return { state: { ...state, isSlow: true }, outputs: [...(isSlow ? [] : [say]), start(RESOLVE_DELAY_MS)] };
+    }
+    case 'timerFired':
+      return { state, outputs: [resolve(known, charge)] };
+    case 'holdOver':
+      return undo(known, charge, 'captureUnknown', leave);
+    default:
+      return ignore(state);
+  }
+}
+
+function undo(known: Known, charge: Charge, cause: UndoCause, before: readonly PaymentOutput[]): PaymentStep {
+  const order: PaymentOutput = { kind: 'void', charge: charge.number, amountMinor: known.amountMinor };
+  return { state: { kind: 'voiding', known, charge, cause }, outputs: [...before, order] };
 }
 
 function declined(
@@ -631,18 +729,58 @@ function notCharged(
 
 function stepVoiding(state: Of<'voiding'>, input: PaymentInput): PaymentStep {
   switch (input.kind) {
-    case 'approved':
-      return end(state.known, { result: 'abandoned', errorCode: null }, []);
-    case 'declined':
-    case 'notFound':
-    case 'notSent':
-    case 'unknown':
+    case 'voided':
+      return undone(state, voidedResult(state.cause), []);
+    case 'notVoided':
     case 'orderFailed': {
-      const text = `charge ${state.charge.number} was approved and could not be voided after the caller hung up`;
-      return end(state.known, { result: 'approved', errorCode: null }, [{ kind: 'attention', text }]);
+      const { result, text } = leftStanding(state);
+      return undone(state, result, [{ kind: 'attention', text }]);
     }
+    case 'callEnded':
+      return { state: { ...state, charge: { ...state.charge, caller: 'gone' } }, outputs: [] };
     default:
       return ignore(state);
+  }
+}
+
+function undone({ known, charge }: Of<'voiding'>, result: Result, before: readonly PaymentOutput[]): PaymentStep {
+  if (charge.caller === 'gone' || result.errorCode === null) return end(known, result, before);
+  return play(known, result, [{ kind: 'failed', code: result.errorCode }], before);
+}
+
+/** Proved not charged. */
+function voidedResult(cause: UndoCause): Result {
+  return cause === 'hungUp' || cause === 'hungUpBeforeCapture'
+    ? { result: 'abandoned', errorCode: null }
+    : { result: 'failed', errorCode: 'GATEWAY_CAPTURE_FAILED' };
+}
+
+/** What is known, and what a person must see to, where the void was not confirmed. */
+function leftStanding({ charge, cause }: Of<'voiding'>): { readonly result: Result; readonly text: string } {
+  const held = `its void was not confirmed: the amount may still be held`;
+  switch (cause) {
+    case 'hungUp':
+      return {
+        result: { result: 'approved', errorCode: null },
+        text: `charge ${charge.number} was approved and could not be voided after the caller hung up`,
+      };
+    case 'hungUpBeforeCapture':
+      return {
+        result: { result: 'abandoned', errorCode: null },
+        text: `charge ${charge.number} was authorized, the caller hung up, and ${held}`,
+      };
+    case 'captureRefused':
+      return {
+        result: { result: 'failed', errorCode: 'GATEWAY_CAPTURE_FAILED' },
+        text: `capture of charge ${charge.number} was refused, and ${held}`,
+      };
+    case 'captureUnknown':
+      return {
+        result: { result: 'unknown', errorCode: 'GATEWAY_OUTCOME_UNKNOWN' },
+        text: `outcome of the capture of charge ${charge.number} is unknown, and its void was not confirmed`,
+      };
+    default:
+      return unreachable(cause);
   }
 }
 

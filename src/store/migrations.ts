@@ -76,4 +76,28 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX events_by_payment ON events (payment_id, sequence);
   `,
+  // What is authorized and not captured yet is a state of its own. SQLite changes a CHECK only by a new table.
+  `
+  CREATE TABLE attempts_next (
+    attempt_id         TEXT PRIMARY KEY CHECK (length(attempt_id) <= 64),
+    payment_id         TEXT NOT NULL REFERENCES payments ON DELETE CASCADE,
+    idempotency_key    TEXT NOT NULL CHECK (length(idempotency_key) <= 255),
+    verb               TEXT NOT NULL CHECK (verb IN ('authorize', 'capture', 'purchase', 'void', 'refund', 'lookup')),
+    gateway            TEXT NOT NULL CHECK (length(gateway) <= 64),
+    amount_minor       INTEGER NOT NULL CHECK (amount_minor >= 0),
+    currency           TEXT NOT NULL CHECK (currency GLOB '[A-Z][A-Z][A-Z]'),
+    state              TEXT NOT NULL
+                       CHECK (state IN ('asking', 'authorized', 'approved', 'declined', 'notSent', 'unknown', 'voided')),
+    gateway_reference  TEXT CHECK (length(gateway_reference) <= 255),
+    authorization_code TEXT CHECK (length(authorization_code) <= 32),
+    decline_reason     TEXT CHECK (length(decline_reason) <= 64),
+    started_at         INTEGER NOT NULL,
+    ended_at           INTEGER
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO attempts_next SELECT * FROM attempts;
+  DROP TABLE attempts;
+  ALTER TABLE attempts_next RENAME TO attempts;
+  CREATE INDEX attempts_by_payment ON attempts (payment_id, started_at);
+  CREATE INDEX attempts_open ON attempts (state) WHERE state IN ('asking', 'unknown', 'authorized');
+  `,
 ];

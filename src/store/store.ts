@@ -25,7 +25,7 @@ const PURGED_AT_ONCE_MAX = 500;
 const ADDRESS_CHARS_MAX = 256;
 const ATTENTION_CHARS_MAX = 512;
 
-const OPEN_STATES = ['asking', 'unknown'] as const;
+const OPEN_STATES = ['asking', 'unknown', 'authorized'] as const;
 
 /** The last event of the call is the last moment it is known to have lasted. */
 const LAST_SEEN = (table: string) =>
@@ -196,7 +196,7 @@ export class Store implements StorePort {
       `DELETE FROM conversations WHERE call_id IN (
          SELECT call_id FROM conversations c WHERE started_at < ? AND ended_at IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM payments p JOIN attempts a USING (payment_id)
-                         WHERE p.call_id = c.call_id AND a.state IN ('asking', 'unknown'))
+                         WHERE p.call_id = c.call_id AND a.state IN ('asking', 'unknown', 'authorized'))
          LIMIT ?)`,
     );
     return old.run(before, PURGED_AT_ONCE_MAX).changes;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
 import { noMetrics } from '../../src/app/metrics.ts';
 import type { CallContext, LegStats } from '../../src/app/ports.ts';
+import { LOOK_AGAIN_EVERY_MS } from '../../src/app/recovery.ts';
 import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
@@ -204,6 +205,187 @@ describe('a caller who hangs up while the gateway is asked', () => {
   });
 });
 
+describe('a gateway that authorizes and captures apart', () => {
+  const lookup: FakeWorld['capabilities'] = {
+    verbs: ['authorize', 'capture', 'void', 'lookup'],
+    unknownOutcome: 'lookup',
+  };
+  const replay: FakeWorld['capabilities'] = { verbs: ['authorize', 'capture', 'void'], unknownOutcome: 'replay' };
+  const paying = (arrange: (world: FakeWorld) => void = () => {}, capabilities = lookup) =>
+    callOf((world) => {
+      world.capabilities = capabilities;
+      arrange(world);
+    });
+  const many = <T>(what: T): T[] => Array.from({ length: 100 }, () => what);
+  const sends = ({ calls }: FakeWorld) => calls.filter((name) => name.startsWith('send ')).map((name) => name.slice(5));
+
+  it('captures what was authorized, once it is on record and the card is wiped', async () => {
+    const world = await paying();
+    expect(only(world.payments)).toMatchObject({ result: 'approved', attention: null });
+    expect(only(world.attempts)).toMatchObject({ verb: 'authorize', state: 'approved', gatewayReference: 'tx_1' });
+    expect([world.charged.size, world.authorized.size]).toEqual([1, 0]);
+    const order = ['saveAttempt asking', 'send authorize', 'saveAttempt authorized', 'endPayment', 'send capture'];
+    expect(order.map((name) => world.calls.indexOf(name)).every((at, i, all) => at > (all[i - 1] ?? -1))).toBe(true);
+    expect(world.said).toContain('payment-approved');
+  });
+  it.each([
+    ['is lost after it was carried out', ['lost'], lookup, ['authorize', 'capture', 'lookup']],
+    ['never arrived', ['noAnswer'], lookup, ['authorize', 'capture', 'lookup', 'capture']],
+    ['could not be sent', ['notSent'], lookup, ['authorize', 'capture', 'lookup', 'capture']],
+    ['is lost, and there is no lookup', ['lost'], replay, ['authorize', 'capture', 'capture']],
+  ] as const)('takes the amount once where the capture %s', async (_, answers, capabilities, asked) => {
+    const world = await paying((given) => {
+      given.captureAnswers = [...answers];
+    }, capabilities);
+    expect(only(world.payments)).toMatchObject({ result: 'approved', attention: null });
+    expect(world.charged.size).toBe(1);
+    expect(sends(world)).toEqual(asked);
+  });
+  it('lets go of what it may not capture, and says that nothing was paid', async () => {
+    const world = await paying((given) => {
+      given.captureAnswers = ['declined'];
+    });
+    expect(only(world.payments)).toMatchObject({ result: 'failed', attention: null });
+    expect(only(world.attempts)).toMatchObject({ state: 'voided', declineReason: 'do-not-honor' });
+    expect([world.charged.size, world.authorized.size]).toEqual([0, 0]);
+    expect(world.said).toContain('try-again-later');
+    expect(world.results[0]?.result).toMatchObject({ errorCode: 'GATEWAY_CAPTURE_FAILED' });
+  });
+  it('lets go of what it could not capture within the hold', async () => {
+    const world = await paying((given) => {
+      given.captureAnswers = many('noAnswer' as const);
+    }, replay);
+    expect(only(world.payments)).toMatchObject({ result: 'failed', attention: null });
+    expect([world.charged.size, world.authorized.size]).toEqual([0, 0]);
+  });
+  it('takes a capture that is answered late for no proof of the void', async () => {
+    const world = await paying((given) => {
+      // Longer than the hold of 30 s, so that the void overtakes it; and the void is not answered.
+      given.answerMs = (verb) => (verb === 'capture' ? 35_000 : 20_000);
+      given.voidAnswers = ['noAnswer'];
+    });
+    expect(world.charged.size).toBe(1);
+    expect(only(world.payments)).toMatchObject({ result: 'unknown' });
+    expect(only(world.payments).attention).toMatch(/its void was not confirmed/);
+    expect(only(world.attempts).state).toBe('approved');
+  });
+  it('puts it before a person where neither capture nor void is answered', async () => {
+    const world = await paying((given) => {
+      given.captureAnswers = many('noAnswer' as const);
+      given.voidAnswers = ['noAnswer'];
+    });
+    expect(only(world.payments)).toMatchObject({ result: 'unknown' });
+    expect(only(world.payments).attention).toMatch(/capture of charge 1 is unknown/);
+    expect(only(world.attempts).state).toBe('authorized');
+    expect(world.said).toContain('agent-will-check');
+  });
+  it('captures nothing of a caller who hung up before it was authorized, where the flow voids', async () => {
+    const world = await paying((given) => {
+      withFlow({ onHangUp: 'void' })(given);
+      given.onSend = () => given.hangUp();
+    });
+    expect(only(world.payments)).toMatchObject({ result: 'abandoned', attention: null });
+    expect(sends(world)).toEqual(['authorize', 'void']);
+    expect(world.authorized.size).toBe(0);
+  });
+  it('finds an authorization whose answer was lost, and captures it', async () => {
+    const world = await paying(answering('lost'));
+    expect(only(world.payments).result).toBe('approved');
+    expect(sends(world)).toEqual(['authorize', 'lookup', 'capture']);
+  });
+
+  /** The process dies at this order, and another finds what is on disk and at the gateway. */
+  async function crashedAt(order: string, arrange: (world: FakeWorld) => void = () => {}): Promise<FakeWorld> {
+    const clock = new VirtualClock();
+    const dead = new FakeWorld(clock);
+    dead.capabilities = lookup;
+    arrange(dead);
+    void createApp(dead.deps()).callArrived(dead.incoming());
+    for (let steps = 0; !dead.calls.includes(order); steps += 1) {
+      expect(steps).toBeLessThan(100);
+      await clock.advance(500);
+    }
+    const next = new FakeWorld(new VirtualClock());
+    for (const name of ['payments', 'attempts'] as const) {
+      for (const [key, row] of dead[name]) (next[name] as Map<string, unknown>).set(key, row);
+    }
+    for (const name of ['authorized', 'charged'] as const) for (const key of dead[name]) next[name].add(key);
+    Object.assign(next, { flow: dead.flow, capabilities: dead.capabilities });
+    next.captureAnswers = dead.captureAnswers;
+    const recovering = createApp(next.deps()).recover();
+    await next.clock.advance(60_000);
+    await recovering;
+    return next;
+  }
+  const whole = (world: FakeWorld) => ({
+    ...only(world.payments),
+    attempt: only(world.attempts).state,
+    charged: world.charged.size,
+    held: world.authorized.size,
+  });
+  it('is captured after a crash between authorize and capture', async () => {
+    const world = await crashedAt('send capture');
+    expect(whole(world)).toMatchObject({
+      result: 'approved',
+      attention: null,
+      attempt: 'approved',
+      charged: 1,
+      held: 0,
+    });
+    expect(sends(world)).toEqual(['capture']);
+  });
+  it('is not captured twice after a crash between capture and its answer', async () => {
+    const world = await crashedAt('send lookup', (given) => {
+      given.captureAnswers = ['lost'];
+    });
+    expect(whole(world)).toMatchObject({ result: 'approved', attempt: 'approved', charged: 1, held: 0 });
+  });
+  it('is looked up, and then captured, after a crash before the authorization was answered', async () => {
+    const world = await crashedAt('send lookup', answering('lost'));
+    expect(sends(world)).toEqual(['lookup', 'capture']);
+    expect(whole(world)).toMatchObject({ result: 'approved', attempt: 'approved', charged: 1, held: 0 });
+  });
+  it('is voided after a crash between authorize and capture where the flow voids', async () => {
+    const world = await crashedAt('send capture', withFlow({ onHangUp: 'void' }));
+    expect(whole(world)).toMatchObject({
+      result: 'abandoned',
+      attention: null,
+      attempt: 'voided',
+      charged: 0,
+      held: 0,
+    });
+  });
+  it('is voided after a crash where the capture is then refused', async () => {
+    const world = await crashedAt('send capture', (given) => {
+      given.captureAnswers = ['declined'];
+    });
+    expect(whole(world)).toMatchObject({
+      result: 'abandoned',
+      attention: null,
+      attempt: 'voided',
+      charged: 0,
+      held: 0,
+    });
+  });
+  it('is voided, not captured, after a crash in the middle of a void', async () => {
+    const world = await crashedAt('send void', (given) => {
+      given.captureAnswers = ['declined'];
+    });
+    expect(sends(world)).toEqual(['lookup', 'void']);
+    expect(whole(world)).toMatchObject({ result: 'abandoned', attempt: 'voided', charged: 0, held: 0 });
+  });
+  it('stays before a person after a crash where no capture is answered, and is let go later', async () => {
+    const world = await crashedAt('saveAttempt authorized', (given) => {
+      given.captureAnswers = many('noAnswer' as const);
+    });
+    expect(whole(world)).toMatchObject({ result: 'unknown', attempt: 'authorized', charged: 0, held: 1 });
+    expect(only(world.payments).attention).toMatch(/neither captured nor voided/);
+    await world.clock.advance(LOOK_AGAIN_EVERY_MS);
+    expect(whole(world)).toMatchObject({ result: 'failed', attempt: 'voided', charged: 0, held: 0 });
+    expect(only(world.payments).attention).toMatch(/^voided: found after the call had ended as unknown/);
+  });
+});
+
 describe('identification', () => {
   const flow: Partial<Flow> = { identification: { target: 'sip:id@127.0.0.1', timeoutMs: 60_000, whenNot: 'queue' } };
   async function identifiedAs(identified: boolean | null, how: 'bye' | 'refer' = 'bye'): Promise<FakeWorld> {
@@ -379,6 +561,19 @@ describe('with any one port call failing', () => {
     ['an approved payment', () => {}],
     ['a decline and an approval', answering('declined', 'answered')],
     ['a lost answer', answering('lost')],
+    [
+      'an authorization and a capture',
+      (world) => {
+        world.capabilities = { verbs: ['authorize', 'capture', 'void', 'lookup'], unknownOutcome: 'lookup' };
+      },
+    ],
+    [
+      'a capture that is refused',
+      (world) => {
+        world.capabilities = { verbs: ['authorize', 'capture', 'void', 'lookup'], unknownOutcome: 'lookup' };
+        world.captureAnswers = ['declined'];
+      },
+    ],
     ['a confirmed field', withFlow({ fields: { pan: { confirm: true, retriesMax: 1 } } })],
     [
       'a hang-up that voids',
@@ -397,7 +592,9 @@ describe('with any one port call failing', () => {
       const approved = [...world.payments.values()].some((row) => row.result === 'approved');
       const isTold = [...world.payments.values()].some((row) => row.result === 'unknown' || row.attention !== null);
       // Money that was taken is either known as taken, or before a person; a store that fails cannot say more.
-      if (world.charged.size > 0 && world.calls[failAt] !== 'savePayment') expect(approved || isTold).toBe(true);
+      if (world.calls[failAt] === 'savePayment') return world.portCalls;
+      if (world.charged.size > 0) expect(approved || isTold).toBe(true);
+      if (world.authorized.size > 0) expect(isTold).toBe(true);
       return world.portCalls;
     });
     expect(calls).toBeGreaterThan(20);

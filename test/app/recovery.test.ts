@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
 import type { AttemptRow, PaymentRow } from '../../src/app/ports.ts';
-import { LOOK_AGAIN_EVERY_MS, LOOK_AGAIN_MS_MAX } from '../../src/app/recovery.ts';
+import { checkGateways, LOOK_AGAIN_EVERY_MS, LOOK_AGAIN_MS_MAX } from '../../src/app/recovery.ts';
 import { VirtualClock } from '../harness/clock.ts';
 import { FakeWorld } from '../harness/fake-ports.ts';
 import { PLAIN_FLOW } from '../harness/flow.ts';
@@ -81,6 +81,23 @@ describe('a payment that an earlier run left', () => {
     const { payment: row } = await recovered({ charged: true, world: { ...voiding, capabilities } });
     expect(row()).toMatchObject({ result: 'approved' });
     expect(row()?.attention).toMatch(/void was not confirmed/);
+  });
+});
+
+describe('a flow’s gateway', () => {
+  const check = (verbs: FakeWorld['capabilities']['verbs']) => {
+    const world = new FakeWorld(new VirtualClock());
+    world.capabilities = { verbs, unknownOutcome: 'replay' };
+    return () => checkGateways(world.deps());
+  };
+  it('may purchase, or authorize and capture and let go', () => {
+    expect(check(['purchase'])).not.toThrow();
+    expect(check(['authorize', 'capture', 'void'])).not.toThrow();
+  });
+  it('is refused at start where it could hold an amount and not take it, or not let it go', () => {
+    expect(check(['authorize', 'void'])).toThrow('gateway sandbox has no purchase, and without it no capture');
+    expect(check(['authorize', 'capture'])).toThrow('without it no void');
+    expect(check(['lookup'])).toThrow('without it no authorize, capture, void');
   });
 });
 

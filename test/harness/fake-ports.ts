@@ -1,4 +1,5 @@
 import type { AppDeps } from '../../src/app/app.ts';
+import { isOpen } from '../../src/app/charges.ts';
 import { noMetrics } from '../../src/app/metrics.ts';
 import type {
   AttemptRow,
@@ -79,6 +80,8 @@ export const WILLING_CALLER: CallerScript = { facts: () => ({}), keys: () => '1'
  * Media, SIP, store and gateway in one process: what they were asked is in `calls`, what the vault holds in `held`, and
  * `failAt` makes the n-th port call throw.
  */
+type FakeAnswer = EgressAnswer['kind'] | 'declined' | 'lost';
+
 export class FakeWorld {
   readonly calls: string[] = [];
   readonly said: string[] = [];
@@ -92,9 +95,16 @@ export class FakeWorld {
   readonly events: EventRow[] = [];
   /** Idempotency keys for which the gateway took money. */
   readonly charged = new Set<string>();
+  /** Those for which it holds money and has not taken it. */
+  readonly authorized = new Set<string>();
   readonly results: { readonly how: string; readonly result: CallResult | undefined }[] = [];
   readonly openLegs = new Set<string>();
-  answers: (EgressAnswer['kind'] | 'declined' | 'lost')[] = [];
+  answers: FakeAnswer[] = [];
+  /** The same for captures and voids; `declined` is a refusal that changes nothing. */
+  captureAnswers: FakeAnswer[] = [];
+  voidAnswers: FakeAnswer[] = [];
+  /** How long the gateway takes for a verb. */
+  answerMs: (verb: string) => number = () => 1_000;
   failAt = -1;
   /** Called in the moment in which the call with number `failAt` fails. */
   onFail: () => void = () => {};
@@ -320,20 +330,26 @@ export class FakeWorld {
   async #answer(verb: string, key: string): Promise<EgressAnswer> {
     this.onSend?.();
     await new Promise<void>((resolve) => {
-      this.clock.startTimer(1_000, resolve);
+      this.clock.startTimer(this.answerMs(verb), resolve);
     });
     const answered = (body: string): EgressAnswer => ({ kind: 'answered', status: 200, headers: {}, body });
-    if (verb === 'lookup') return answered(this.charged.has(key) ? 'approved' : 'notFound');
-    if (verb === 'void') {
-      this.charged.delete(key);
-      return answered('approved');
+    if (verb === 'lookup') {
+      if (this.authorized.has(key)) return answered('authorized');
+      return answered(this.charged.has(key) ? 'approved' : 'notFound');
     }
-    const next = this.answers.shift() ?? 'answered';
+    const queue = { capture: this.captureAnswers, void: this.voidAnswers }[verb] ?? this.answers;
+    const next = queue.shift() ?? 'answered';
     if (next === 'notSent') return { kind: 'notSent', reason: 'refused' };
     if (next === 'declined') return answered('declined');
     if (next === 'noAnswer') return { kind: 'noAnswer', reason: 'timeout' };
-    this.charged.add(key);
-    return next === 'lost' ? { kind: 'noAnswer', reason: 'closed' } : answered('approved');
+    if (verb === 'capture' && !this.authorized.has(key) && !this.charged.has(key)) return answered('declined');
+    if (verb === 'authorize') this.authorized.add(key);
+    else this.authorized.delete(key);
+    if (verb === 'void') this.charged.delete(key);
+    else if (verb !== 'authorize') this.charged.add(key);
+    return next === 'lost'
+      ? { kind: 'noAnswer', reason: 'closed' }
+      : answered(verb === 'authorize' ? 'authorized' : 'approved');
   }
 
   #gateway(): GatewayAdapter {
@@ -351,8 +367,8 @@ export class FakeWorld {
         if (answer.kind === 'notSent') throw new ServiceError('GATEWAY_UNREACHABLE', 'not sent');
         if (answer.kind === 'noAnswer') return { outcome: 'unknown', reason: answer.reason };
         if (answer.body === 'notFound') return { outcome: 'notFound' };
-        if (answer.body === 'approved')
-          return { outcome: 'approved', gatewayReference: 'tx_1', authorizationCode: 'A1B2C3' };
+        if (answer.body === 'approved' || answer.body === 'authorized')
+          return { outcome: answer.body, gatewayReference: 'tx_1', authorizationCode: 'A1B2C3' };
         return { outcome: 'declined', reason: 'do-not-honor', gatewayReference: 'tx_1', text: 'no' };
       },
     };
@@ -381,7 +397,6 @@ export class FakeWorld {
         this.events.push(row);
       },
       unsettledPayments: async (since, limit) => {
-        const isOpen = (row: AttemptRow) => row.state === 'asking' || row.state === 'unknown';
         return [...this.payments.values()]
           .filter((payment) => payment.startedAt >= since)
           .map((payment) => ({

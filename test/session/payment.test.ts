@@ -35,7 +35,8 @@ function stateOf(kind: string, mark: string): PaymentState {
     },
     waiting: { kind: 'waiting', known, charge },
     resolving: { kind: 'resolving', known, charge },
-    voiding: { kind: 'voiding', known, charge },
+    capturing: { kind: 'capturing', known, charge: { ...charge, fieldsHeld: false }, isSlow: false },
+    voiding: { kind: 'voiding', known, charge, cause: mark === '^' ? 'captureRefused' : 'hungUp' },
     announcing: {
       kind: 'announcing',
       known,
@@ -43,7 +44,11 @@ function stateOf(kind: string, mark: string): PaymentState {
       words: [{ kind: 'approved', known, reference: 'A1B2C3' }],
     },
   };
-  const state = states[kind];
+  const given = states[kind];
+  const state =
+    mark === '~' && given !== undefined && 'charge' in given
+      ? { ...given, charge: { ...given.charge, caller: 'gone' as const } }
+      : given;
   if (state === undefined) throw new Error(`no sample of ${kind}`);
   return state;
 }
@@ -71,6 +76,7 @@ function inputOf(name: string, mark: string): PaymentInput {
 function flowOf(mark: string): Flow {
   const { amount } = PLAIN_FLOW;
   if (mark === '?') return { ...PLAIN_FLOW, amount: { ...amount, offerFullAmount: true } };
+  if (mark === '~') return { ...PLAIN_FLOW, onHangUp: 'void' };
   if (mark === '#') return { ...PLAIN_FLOW, amount: { ...amount, source: { kind: 'keyed' } } };
   if (mark !== '@') return PLAIN_FLOW;
   return { ...PLAIN_FLOW, amount: { ...amount, source: { kind: 'dataDip', url: 'http://127.0.0.1/', timeoutMs: 1 } } };
@@ -78,10 +84,10 @@ function flowOf(mark: string): Flow {
 
 describe('the table of the payment machine', () => {
   const rows = tableOf('src/session/payment.ts');
-  it('has its rows found in the comment', () => expect(rows.length).toBe(38));
+  it('has its rows found in the comment', () => expect(rows.length).toBe(54));
   it.each(rows)('$state, $input: goes to $next and orders $outputs', (row) => {
     const mark = /\W$/.exec(row.input)?.[0] ?? '';
-    const flow = row.state === 'idle' ? flowOf(mark) : PLAIN_FLOW;
+    const flow = row.state === 'idle' || mark === '~' ? flowOf(mark) : PLAIN_FLOW;
     const step = stepPayment(flow, stateOf(row.state, mark), inputOf(row.input.replace(/\W$/, ''), mark));
     expect(step.ignored).toBeUndefined();
     expect(step.state.kind).toBe(row.next);
@@ -137,6 +143,64 @@ describe('a payment', () => {
     expect(run({ ...PLAIN_FLOW, onHangUp: 'void' }, inputs).outputs.at(-1)).toMatchObject({ kind: 'void', charge: 1 });
     expect(run(PLAIN_FLOW, inputs).state).toMatchObject({ kind: 'ended', result: { result: 'approved' } });
   });
+  describe('where authorize and capture are apart', () => {
+    const held: readonly PaymentInput[] = [begun, ...keyed, { kind: 'authorized' }];
+    const heldThen = (...inputs: readonly PaymentInput['kind'][]) =>
+      run(PLAIN_FLOW, [...held, ...inputs.map((kind) => ({ kind, reference: null }) as PaymentInput)]);
+    const wordsOf = (outputs: readonly PaymentOutput[]) =>
+      outputs.flatMap((output) => (output.kind === 'say' ? output.words.map(({ kind }) => kind) : []));
+    it('captures what is held under the same number, and wipes the card first', () => {
+      const kinds = run(PLAIN_FLOW, held).outputs.map(({ kind }) => kind);
+      expect(kinds.slice(-2)).toEqual(['startTimer', 'capture']);
+      expect(kinds.lastIndexOf('endPayment')).toBeLessThan(kinds.indexOf('capture'));
+      expect(heldThen('approved').state).toMatchObject({ kind: 'announcing', result: { result: 'approved' } });
+    });
+    it('asks again what became of a capture, and tells the caller once that it takes longer', () => {
+      const { state, outputs } = heldThen('unknown', 'timerFired', 'unknown', 'timerFired', 'authorized', 'approved');
+      expect(outputs.filter(({ kind }) => kind === 'resolve')).toHaveLength(2);
+      expect(outputs.filter(({ kind }) => kind === 'capture')).toHaveLength(2);
+      expect(wordsOf(outputs).filter((word) => word === 'stillWorking')).toHaveLength(1);
+      expect(state).toMatchObject({ kind: 'announcing', result: { result: 'approved' } });
+    });
+    it.each([
+      ['refused and voided', ['declined', 'voided'], 'failed', 'GATEWAY_CAPTURE_FAILED', null],
+      [
+        'refused and perhaps still held',
+        ['declined', 'notVoided'],
+        'failed',
+        'GATEWAY_CAPTURE_FAILED',
+        /still be held/,
+      ],
+      ['unknown and voided', ['unknown', 'holdOver', 'approved', 'voided'], 'failed', 'GATEWAY_CAPTURE_FAILED', null],
+      [
+        'never sent, nor its void',
+        ['notSent', 'holdOver', 'notVoided'],
+        'unknown',
+        'GATEWAY_OUTCOME_UNKNOWN',
+        /unknown/,
+      ],
+    ] as const)('ends a capture that is %s', (_, inputs, result, errorCode, attention) => {
+      const { state, outputs } = heldThen(...inputs);
+      expect(state).toMatchObject({ kind: 'announcing', result: { result, errorCode } });
+      const texts = outputs.flatMap((output) => (output.kind === 'attention' ? [output.text] : []));
+      expect(texts.length).toBe(attention === null ? 0 : 1);
+      if (attention !== null) expect(texts[0]).toMatch(attention);
+      expect(wordsOf(outputs).at(-1)).toBe('failed');
+    });
+    it('holds nothing of a caller who hung up, where the flow voids, and captures where it completes', () => {
+      const inputs: PaymentInput[] = [begun, ...keyed, { kind: 'callEnded' }, { kind: 'authorized' }];
+      const voided = run({ ...PLAIN_FLOW, onHangUp: 'void' }, inputs);
+      expect(voided.outputs.at(-1)).toMatchObject({ kind: 'void', charge: 1 });
+      expect(voided.outputs.some(({ kind }) => kind === 'capture')).toBe(false);
+      expect(run(PLAIN_FLOW, inputs).outputs.at(-1)).toMatchObject({ kind: 'capture', charge: 1 });
+    });
+    it('says nothing to a caller who hangs up while it is undone', () => {
+      expect(heldThen('declined', 'callEnded', 'voided').state).toMatchObject({
+        kind: 'ended',
+        result: { result: 'failed' },
+      });
+    });
+  });
   it('does not send again what it no longer holds after a worker died', () => {
     const inputs: PaymentInput[] = [
       begun,
@@ -166,6 +230,9 @@ const anyInput = fc.oneof(
     weight: 6,
     arbitrary: fc.constantFrom<PaymentInput>(
       { kind: 'approved', reference: null },
+      { kind: 'authorized' },
+      { kind: 'voided' },
+      { kind: 'notVoided' },
       { kind: 'declined' },
       { kind: 'notSent' },
       { kind: 'notFound' },
@@ -206,7 +273,7 @@ describe('for any sequence of inputs', () => {
           // What the gateway says counts only while it is being asked.
           const isAsked = state.kind === 'authorizing' || state.kind === 'resolving';
           if (isAsked && input.kind === 'declined') isDeclined = true;
-          if (isAsked && input.kind === 'approved') isApproved = true;
+          if (isAsked && (input.kind === 'approved' || input.kind === 'authorized')) isApproved = true;
           for (const output of step.outputs) {
             if (output.kind !== 'authorize') continue;
             expect(isApproved).toBe(false);
@@ -226,9 +293,28 @@ describe('for any sequence of inputs', () => {
       fc.property(anyFlow, fc.array(anyInput, { maxLength: 60 }), (settings, inputs) => {
         const { state, outputs } = run({ ...PLAIN_FLOW, ...settings }, [begun, ...inputs]);
         const held = outputs.filter((output) => ['beginPayment', 'endPayment'].includes(output.kind)).at(-1);
-        if (['announcing', 'ended', 'voiding'].includes(state.kind)) expect(held?.kind).toBe('endPayment');
+        if (['announcing', 'ended', 'capturing', 'voiding'].includes(state.kind)) expect(held?.kind).toBe('endPayment');
         const ends = outputs.filter((output) => output.kind === 'paymentEnded').length;
         expect(ends).toBe(state.kind === 'ended' ? 1 : 0);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+  it('leaves no authorization behind: each is captured, voided or before a person', () => {
+    fc.assert(
+      fc.property(anyFlow, fc.array(anyInput, { maxLength: 60 }), (settings, inputs) => {
+        const flow = { ...PLAIN_FLOW, ...settings };
+        const open = new Set(['capturing', 'voiding']);
+        let state: PaymentState = { kind: 'idle' };
+        for (const input of [begun, ...inputs]) {
+          const step = stepPayment(flow, state, input);
+          if (open.has(state.kind) && !open.has(step.state.kind)) {
+            const isToldPerson = step.outputs.some(({ kind }) => kind === 'attention');
+            const proof = state.kind === 'capturing' ? 'approved' : 'voided';
+            expect(input.kind === proof || isToldPerson).toBe(true);
+          }
+          state = step.state;
+        }
       }),
       { numRuns: 2_000 },
     );

@@ -83,6 +83,8 @@ describe('keeping records', () => {
     await store.saveAttempt(attempt({ attemptId: 'at_3', paymentId: 'pa_2', state: 'unknown' }));
     await store.savePayment(payment({ paymentId: 'pa_3', state: 'ended', result: 'approved', endedAt: START + 2 }));
     await store.saveAttempt(attempt({ attemptId: 'at_4', paymentId: 'pa_3', state: 'approved' }));
+    await store.savePayment(payment({ paymentId: 'pa_4', state: 'ended', result: 'failed', endedAt: START + 2 }));
+    await store.saveAttempt(attempt({ attemptId: 'at_5', paymentId: 'pa_4', verb: 'authorize', state: 'authorized' }));
     // Not closed: what settled is on disk already, and another opening reads it.
     const again = open();
     expect(await again.unsettledPayments(0, 10)).toEqual([
@@ -93,6 +95,10 @@ describe('keeping records', () => {
       {
         payment: payment({ paymentId: 'pa_2', state: 'ended', result: 'unknown', endedAt: START + 2 }),
         attempts: [attempt({ attemptId: 'at_3', paymentId: 'pa_2', state: 'unknown' })],
+      },
+      {
+        payment: payment({ paymentId: 'pa_4', state: 'ended', result: 'failed', endedAt: START + 2 }),
+        attempts: [attempt({ attemptId: 'at_5', paymentId: 'pa_4', verb: 'authorize', state: 'authorized' })],
       },
     ]);
     expect(await again.unsettledPayments(0, 1)).toHaveLength(1);
