@@ -96,7 +96,8 @@ function importFault(file: string, target: string): string | null {
   const [mine, theirs] = [folderOf(file), folderOf(target)];
   if (mine === theirs) {
     const [one, other] = [file.split('/')[2], target.split('/')[2]];
-    const isInsideOneGateway = mine !== 'gateway' || file.split('/').length <= 3 || one === other;
+    // Beside the folders stands what they share; it knows none of them.
+    const isInsideOneGateway = mine !== 'gateway' || target.split('/').length <= 3 || one === other;
     return isInsideOneGateway ? null : `${file} may not import ${target}: no gateway knows another`;
   }
   if (floorOf(file) > floorOf(target)) return null;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startSandboxServer } from '../gateway/sandbox/server/server.ts';
+import type { SignatureRule } from '../gateway/sandbox/server/signature.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Log, silentLog } from '../lib/log.ts';
 
@@ -13,6 +14,11 @@ test card or the amount asks (src/gateway/README.md lists both), and refuses car
   --tls-cert F --tls-key F  PEM files; HTTPS then
   --slow-ms N               how long a slow answer takes                     (3000)
   --echo                    answers with the request's body, to test scrubbing
+  --sign-header NAME        the header in which every POST must be signed; the rest as a gateway's sign in hushtone.yaml
+  --sign-kind K             hmac-sha256 or sha256                            (hmac-sha256)
+  --sign-encoding E         hex or base64                                    (hex)
+  --sign-prefix P, --sign-suffix S                                           (none)
+  HUSHTONE_SANDBOX_SIGN_SECRET   environment: the secret of an hmac-sha256
   HUSHTONE_SANDBOX_KEY      environment: the key it asks for; none where unset
 
 examples:
@@ -30,6 +36,11 @@ export async function sandboxGatewayCommand(argv: readonly string[]): Promise<nu
       'tls-key': { type: 'string' },
       'slow-ms': { type: 'string', default: '3000' },
       echo: { type: 'boolean', default: false },
+      'sign-header': { type: 'string' },
+      'sign-kind': { type: 'string', default: 'hmac-sha256' },
+      'sign-encoding': { type: 'string', default: 'hex' },
+      'sign-prefix': { type: 'string', default: '' },
+      'sign-suffix': { type: 'string', default: '' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -43,6 +54,13 @@ export async function sandboxGatewayCommand(argv: readonly string[]): Promise<nu
     process.stderr.write('sandbox-gateway: expected --listen ADDRESS:PORT and --slow-ms from 0 to 600000\n');
     return 2;
   }
+  const sign = signatureRule(values, process.env.HUSHTONE_SANDBOX_SIGN_SECRET ?? '');
+  if (sign === undefined) {
+    process.stderr.write(
+      'sandbox-gateway: expected --sign-kind hmac-sha256 (with HUSHTONE_SANDBOX_SIGN_SECRET) or sha256, --sign-encoding hex or base64\n',
+    );
+    return 2;
+  }
   const [cert, key] = [values['tls-cert'], values['tls-key']];
   const tls = cert && key ? { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') } : null;
   try {
@@ -51,6 +69,7 @@ export async function sandboxGatewayCommand(argv: readonly string[]): Promise<nu
       port: Number(listen[2]),
       tls,
       key: process.env.HUSHTONE_SANDBOX_KEY ?? null,
+      sign,
       slowMs,
       echo: values.echo,
       clock: systemClock,
@@ -69,6 +88,18 @@ export async function sandboxGatewayCommand(argv: readonly string[]): Promise<nu
     );
     return 1;
   }
+}
+
+/** Null where nothing need be signed; undefined where the options make no sense. */
+function signatureRule(values: Readonly<Record<string, unknown>>, secret: string): SignatureRule | null | undefined {
+  const header = values['sign-header'];
+  if (header === undefined) return null;
+  const [kind, encoding] = [values['sign-kind'], values['sign-encoding']];
+  if (kind !== 'hmac-sha256' && kind !== 'sha256') return undefined;
+  if (encoding !== 'hex' && encoding !== 'base64') return undefined;
+  if ((kind === 'hmac-sha256') !== (secret !== '')) return undefined;
+  const [prefix, suffix] = [String(values['sign-prefix']), String(values['sign-suffix'])];
+  return { header: String(header), kind, encoding, secret, prefix, suffix };
 }
 
 function linesOn(stream: NodeJS.WritableStream): Log {

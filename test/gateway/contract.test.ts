@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EgressAnswer, GatewayAdapter, GatewayOperation, GatewayOutcome } from '../../src/app/ports.ts';
+import type {
+  EgressAnswer,
+  GatewayAdapter,
+  GatewayOperation,
+  GatewayOutcome,
+  GatewayVerb,
+} from '../../src/app/ports.ts';
 import { basicAuthorization, bearerAuthorization } from '../../src/gateway/authorization.ts';
 import { genericRestAdapter } from '../../src/gateway/generic-rest/adapter.ts';
 import { sandboxAdapter } from '../../src/gateway/sandbox/adapter.ts';
@@ -23,6 +29,21 @@ const ADAPTERS: readonly [string, () => GatewayAdapter][] = [
     'generic-rest, connector',
     () =>
       genericRestAdapter({ ...settings, name: 'connector', url: at('/connector'), dialect: 'connector', verbs: null }),
+  ],
+  [
+    'generic-rest, hushtone',
+    () => genericRestAdapter({ ...settings, name: 'ours', url: at('/hushtone'), dialect: 'hushtone', verbs: null }),
+  ],
+  [
+    'generic-rest, hushtone without purchase and lookup',
+    () =>
+      genericRestAdapter({
+        ...settings,
+        name: 'held',
+        url: at('/hushtone'),
+        dialect: 'hushtone',
+        verbs: ['authorize', 'capture', 'void', 'refund'],
+      }),
   ],
 ];
 
@@ -73,29 +94,98 @@ describe.each(ADAPTERS)('the gateway contract: %s', (_, make) => {
     expect(template.match(/\{\{[^}]*\}\}/g)).toEqual(['{{pan}}']);
     expect(template).not.toMatch(/\d{12}/);
   });
+  /** A charge as this gateway makes it: in one step where it can. */
+  const charge = (over: Partial<GatewayOperation> = {}): GatewayOperation =>
+    operation({ verb: adapter().capabilities.verbs.includes('purchase') ? 'purchase' : 'authorize', ...over });
+  const yes = () => (charge().verb === 'purchase' ? 'approved' : 'authorized');
+  /** Rows for verbs that only some have: the others are asked no such thing. */
+  const has = (...verbs: GatewayVerb[]) => verbs.every((verb) => adapter().capabilities.verbs.includes(verb));
+  const held = async (over: Partial<GatewayOperation> = {}) => {
+    const given = operation({ verb: 'authorize', ...over });
+    const authorized = await ask(adapter(), given);
+    expect(authorized).toMatchObject({ outcome: 'authorized' });
+    return { ...given, gatewayReference: authorized.outcome === 'authorized' ? authorized.gatewayReference : '' };
+  };
   it('approves a test card', async () => {
-    expect(await ask(adapter(), operation())).toMatchObject({ outcome: 'approved' });
+    expect(await ask(adapter(), charge())).toMatchObject({ outcome: yes() });
   });
   it('tells a decline and its reason from a fault', async () => {
-    const declined = await ask(adapter(), operation(), '4000000000009995');
+    const declined = await ask(adapter(), charge(), '4000000000009995');
     expect(declined).toMatchObject({ outcome: 'declined', reason: 'insufficient-funds' });
   });
   it('is answered the same when it asks again under the same key', async () => {
-    const given = operation();
+    const given = charge();
     const first = await ask(adapter(), given);
     expect(await ask(adapter(), given)).toEqual(first);
+  });
+  it('holds an amount without taking it, and takes it once however often it is asked', async (test) => {
+    if (!has('authorize', 'capture')) return test.skip('it has no capture');
+    const given = await held();
+    const first = await ask(adapter(), { ...given, verb: 'capture' });
+    expect(first).toMatchObject({ outcome: 'approved' });
+    expect(await ask(adapter(), { ...given, verb: 'capture' })).toEqual(first);
+    if (has('lookup'))
+      expect(await ask(adapter(), { ...given, verb: 'lookup' })).toMatchObject({ outcome: 'approved' });
+    expect(server.ledger.lookup(given.idempotencyKey).body).toMatchObject({ status: 'captured' });
+  });
+  it('finds by lookup that an amount is held and not taken', async (test) => {
+    if (!has('authorize', 'lookup')) return test.skip('it has no lookup');
+    const given = await held();
+    expect(await ask(adapter(), { ...given, verb: 'lookup' })).toMatchObject({ outcome: 'authorized' });
+  });
+  it('says that a capture is refused, and the amount is still held', async (test) => {
+    if (!has('authorize', 'capture')) return test.skip('it has no capture');
+    const given = await held({ amountMinor: 9016 });
+    expect(await ask(adapter(), { ...given, verb: 'capture' })).toMatchObject({ outcome: 'declined' });
+    expect(server.ledger.lookup(given.idempotencyKey).body).toMatchObject({ status: 'authorized' });
+  });
+  it('lets go of what is held, and captures it no more', async (test) => {
+    if (!has('authorize', 'capture', 'void')) return test.skip('it has no capture or no void');
+    const given = await held();
+    expect(await ask(adapter(), { ...given, verb: 'void' })).toMatchObject({ outcome: 'approved' });
+    expect(await ask(adapter(), { ...given, verb: 'capture' })).not.toMatchObject({ outcome: 'approved' });
+    expect(server.ledger.lookup(given.idempotencyKey).body).toMatchObject({ status: 'voided' });
+  });
+  it('undoes what was taken: by void once and for all, by refund in full', async (test) => {
+    if (!has('void', 'refund')) return test.skip('it has no void or no refund');
+    for (const verb of ['void', 'refund'] as const) {
+      const given = has('purchase') ? operation() : await held();
+      if (has('purchase')) await ask(adapter(), given);
+      else await ask(adapter(), { ...given, verb: 'capture' });
+      const undone = await ask(adapter(), { ...given, verb });
+      expect(undone).toMatchObject({ outcome: 'approved' });
+      expect(await ask(adapter(), { ...given, verb })).toEqual(undone);
+      if (has('lookup')) expect((await ask(adapter(), { ...given, verb: 'lookup' })).outcome).toBe('declined');
+      const left = { void: 'voided', refund: 'refunded' }[verb];
+      expect(server.ledger.lookup(given.idempotencyKey).body).toMatchObject({ status: left });
+    }
+  });
+  it('takes no undoing of an unknown charge for done', async (test) => {
+    if (!has('void', 'refund')) return test.skip('it has no void or no refund');
+    for (const verb of ['void', 'refund', 'capture'] as const) {
+      expect(await ask(adapter(), operation({ verb })), verb).toMatchObject({ outcome: 'unknown' });
+    }
   });
   it.each([
     ['the answer is lost after the charge', 9011],
     ['the gateway answers 500 after the charge', 9012],
     ['the gateway says duplicate', 9013],
   ])('does not know the outcome when %s, and finds it', async (_case, amountMinor) => {
-    const given = operation({ amountMinor });
+    const given = charge({ amountMinor });
     expect(await ask(adapter(), given)).toMatchObject({ outcome: 'unknown' });
-    expect(await resolve(adapter(), given)).toMatchObject({ outcome: 'approved' });
+    expect(await resolve(adapter(), given)).toMatchObject({ outcome: yes() });
+  });
+  it('never learns from a gateway that stays silent, but by lookup, and is charged once', async () => {
+    const given = charge({ amountMinor: 9015 });
+    for (let tries = 0; tries < 3; tries += 1) {
+      expect(await ask(adapter(), given)).toMatchObject({ outcome: 'unknown' });
+    }
+    const expected = has('lookup') ? yes() : 'unknown';
+    expect(await resolve(adapter(), given)).toMatchObject({ outcome: expected });
+    expect(server.ledger.lookup(given.idempotencyKey).body).toMatchObject({ asked: has('lookup') ? 3 : 4 });
   });
   it('does not take a key that is used for another request for a decline', async () => {
-    const given = operation();
+    const given = charge();
     await ask(adapter(), given);
     expect(await ask(adapter(), { ...given, amountMinor: 4211 })).toMatchObject({ outcome: 'unknown' });
   });
@@ -120,19 +210,17 @@ describe.each(ADAPTERS)('the gateway contract: %s', (_, make) => {
     const refused = () => adapter().outcome(operation(), answer);
     expect(refused).toThrowError(expect.objectContaining({ code: 'GATEWAY_REQUEST_INVALID' }));
   });
-  it('is asked no verb that it does not have', async () => {
-    const { verbs } = adapter().capabilities;
-    const given = operation();
-    const charged = await ask(adapter(), given);
-    if (verbs.includes('lookup')) {
-      expect(await ask(adapter(), { ...operation(), verb: 'lookup' })).toEqual({ outcome: 'notFound' });
+  it('knows a charge that was never asked for as not found', async (test) => {
+    if (!has('lookup')) return test.skip('it has no lookup');
+    expect(await ask(adapter(), operation({ verb: 'lookup' }))).toEqual({ outcome: 'notFound' });
+  });
+  it('is written in the words of its headers: JSON both ways, and its authorization', () => {
+    for (const verb of adapter().capabilities.verbs) {
+      const { headers, method } = adapter().request(operation({ verb }));
+      const types = method === 'GET' ? {} : { 'content-type': 'application/json' };
+      expect(headers).toMatchObject({ accept: 'application/json', ...types });
+      expect(headers).not.toHaveProperty('authorization');
     }
-    if (verbs.includes('void')) {
-      const gatewayReference = charged.outcome === 'approved' ? charged.gatewayReference : '';
-      expect((await ask(adapter(), { ...given, verb: 'void', gatewayReference })).outcome).toBe('approved');
-      expect((await ask(adapter(), { ...given, verb: 'lookup' })).outcome).toBe('declined');
-    }
-    expect(verbs).toContain('purchase');
   });
 });
 
@@ -151,6 +239,7 @@ describe('our dialect of the connector contract', () => {
     expect(JSON.parse(body?.template ?? '')).toEqual({ method: 'lookup', transaction_id: 'k1' });
     expect(looked(200, { status: 'approved', charge_id: 'c1' })).toMatchObject({ outcome: 'approved' });
     expect(looked(200, { status: 'declined', error_code: 'expired_card' })).toMatchObject({ reason: 'expired-card' });
+    expect(looked(200, { status: 'authorized', charge_id: 'c1' })).toMatchObject({ outcome: 'authorized' });
     expect(looked(404, {})).toEqual({ outcome: 'notFound' });
     expect(looked(200, {})).toMatchObject({ outcome: 'unknown' });
   });

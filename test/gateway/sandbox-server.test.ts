@@ -1,5 +1,7 @@
+import { createHash, createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type SandboxServer, startSandboxServer } from '../../src/gateway/sandbox/server/server.ts';
+import type { SignatureRule } from '../../src/gateway/sandbox/server/signature.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { LogFields } from '../../src/lib/log.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -12,13 +14,16 @@ const log = {
 const VISA = '4242424242424242';
 let server: SandboxServer | undefined;
 
-async function start(options: { key?: string; echo?: boolean } = {}): Promise<string> {
+async function start(
+  options: { key?: string; echo?: boolean; sign?: SignatureRule; slowMs?: number } = {},
+): Promise<string> {
   server = await startSandboxServer({
     address: '127.0.0.1',
     port: 0,
     tls: null,
     key: options.key ?? null,
-    slowMs: 1,
+    slowMs: options.slowMs ?? 1,
+    sign: options.sign ?? null,
     echo: options.echo ?? false,
     clock: systemClock,
     log,
@@ -140,6 +145,70 @@ describe('the sandbox gateway', () => {
   it('echoes the request where it is told to', async () => {
     const base = await start({ echo: true });
     expect((await post(base, '/v1/purchase', 'k1', charge(VISA, 1))).body.echo).toContain(VISA);
+  });
+
+  it('answers a slow card late', async () => {
+    const base = await start({ slowMs: 200 });
+    const before = performance.now();
+    expect(await post(base, '/v1/purchase', 'k1', charge('4000000000000077', 4210))).toMatchObject({ status: 200 });
+    expect(performance.now() - before).toBeGreaterThanOrEqual(199);
+  });
+
+  it('loses every answer of an amount, and the first one of a card', async () => {
+    const base = await start();
+    for (let tries = 0; tries < 3; tries += 1) {
+      await expect(post(base, '/v1/purchase', 'silent', charge(VISA, 9015))).rejects.toThrow();
+    }
+    await expect(post(base, '/v1/purchase', 'lost', charge('4000000000000341', 4210))).rejects.toThrow();
+    expect((await post(base, '/v1/purchase', 'lost', charge('4000000000000341', 4210))).status).toBe(200);
+    expect(server?.ledger.list(null)).toMatchObject([{ asked: 3 }, { asked: 2 }]);
+  });
+
+  it('asks for a signature over each body, and for one of now', async () => {
+    const secret = 'between us';
+    const rule = { kind: 'hmac-sha256', encoding: 'hex', suffix: '', secret } as const;
+    const base = await start({ sign: { ...rule, header: 'X-Signature', prefix: 't={timestamp},v1=' } });
+    const body = JSON.stringify(charge(VISA, 4210));
+    const signed = (time: number, text = body, key: string = secret) =>
+      `t=${time},v1=${createHmac('sha256', key).update(`${time}.${text}`).digest('hex')}`;
+    const now = Math.floor(systemClock.now() / 1000);
+    const statusOf = async (signature: string) =>
+      (await post(base, '/v1/purchase', 'k1', charge(VISA, 4210), { 'x-signature': signature })).status;
+    expect(await statusOf(signed(now))).toBe(200);
+    for (const wrong of [
+      '',
+      signed(now, `${body} `),
+      signed(now, body, 'another'),
+      signed(now - 400),
+      signed(now + 400),
+      signed(now).replace('t=', 't=0'),
+      `${signed(now)}0`,
+    ]) {
+      expect(await statusOf(wrong), wrong).toBe(401);
+    }
+    expect((await post(base, '/v1/purchase', 'k2', charge(VISA, 4210))).status).toBe(401);
+  });
+
+  it('asks for a digest over each body as RFC 9530 writes it', async () => {
+    const rule = { kind: 'sha256', encoding: 'base64', secret: '', header: 'Content-Digest' } as const;
+    const base = await start({ sign: { ...rule, prefix: 'sha-256=:', suffix: ':' } });
+    const value = createHash('sha256')
+      .update(JSON.stringify(charge(VISA, 4210)))
+      .digest('base64');
+    const ask = (digest: string) => post(base, '/v1/purchase', 'k1', charge(VISA, 4210), { 'content-digest': digest });
+    expect((await ask(`sha-256=:${value}:`)).status).toBe(200);
+    expect((await ask(`sha-256=${value}`)).status).toBe(401);
+  });
+
+  it('knows at the plain connector no method of our own dialect', async () => {
+    const base = await start();
+    const lookup = { method: 'lookup', transaction_id: 't1' };
+    expect((await post(base, '/connector', '', lookup)).status).toBe(400);
+    expect(await post(base, '/hushtone', '', lookup)).toMatchObject({ status: 404, body: { status: 'notFound' } });
+    expect((await post(base, '/hushtone', '', { ...lookup, cardnumber: VISA })).body).toMatchObject({
+      error: { message: 'wrong field: cardnumber' },
+    });
+    expect((await post(base, '/hushtone', '', { method: 'reverse', transaction_id: 't1' })).status).toBe(400);
   });
 
   it('speaks the connector dialect: one id for one transaction, a decline is an error code', async () => {

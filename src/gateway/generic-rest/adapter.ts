@@ -1,5 +1,4 @@
 import type {
-  DeclineReason,
   EgressAnswer,
   EgressRequest,
   GatewayAdapter,
@@ -7,10 +6,19 @@ import type {
   GatewayOutcome,
   GatewayVerb,
 } from '../../app/ports.ts';
-import { ServiceError } from '../../lib/errors.ts';
-import type { Sensitive } from '../../lib/sensitive.ts';
 import { formatAmount } from '../../money/amount.ts';
 import type { FieldName } from '../../session/flow.ts';
+import {
+  codeOf,
+  type JsonApi,
+  jsonRequest,
+  objectOf,
+  plain,
+  reasonOf,
+  requestRefused,
+  sent,
+  textOf,
+} from '../json-api.ts';
 
 /**
  * The connector contract that Twilio publishes for its Generic Pay Connector: one URL, JSON by POST, `method` says
@@ -21,18 +29,15 @@ import type { FieldName } from '../../session/flow.ts';
  *   connector  charge                                                 the same request again while the vault holds the fields
  *   hushtone   authorize, capture, charge, void, refund, lookup       lookup by transaction_id
  *
- * Answers: `{ charge_id, error_code, error_message, parameters? }`; ours may add `authorization_code`, and `lookup`
- * answers `{ status: "approved" | "declined" | "voided" | "notFound", … }` or 404.
+ * Answers: `{ charge_id, error_code, error_message, parameters? }`; ours may add `authorization_code`. capture, void and
+ * refund name the charge by its `transaction_id` and are idempotent by it and their method. `lookup` answers
+ * `{ status, … }` or 404; status is "authorized" (held, not taken), "approved" (taken), "declined", "voided" or "notFound".
  */
-export interface GenericRestSettings {
-  readonly name: string;
+export interface GenericRestSettings extends JsonApi {
   readonly url: string;
   readonly dialect: 'connector' | 'hushtone';
   /** What it can do, where that is less than its dialect; null for all of it. */
   readonly verbs: readonly GatewayVerb[] | null;
-  /** The whole header, `Basic …` (src/gateway/authorization.ts); null where the connector asks for none. */
-  readonly authorization: Sensitive<string> | null;
-  readonly timeoutMs: number;
 }
 
 const FIELD_MEMBERS: Readonly<Partial<Record<FieldName, readonly (readonly [string, string])[]>>> = {
@@ -91,55 +96,35 @@ function request(settings: GenericRestSettings, operation: GatewayOperation): Eg
     ...(isCharge ? { description: plain(description), parameters } : {}),
     ...(!isCharge && gatewayReference !== undefined ? { charge_id: gatewayReference } : {}),
   };
-  return {
-    method: 'POST',
-    url: settings.url,
-    headers: {
-      accept: 'application/json',
-      'content-type': 'application/json',
-      ...(settings.authorization === null ? {} : { authorization: settings.authorization }),
-    },
-    body: { format: 'json', template: JSON.stringify(body) },
-    timeoutMs: settings.timeoutMs,
-  };
+  return jsonRequest(settings, settings.url, body);
 }
 
-/** What a caller or carrier sent must not read as a field of the template. */
-function plain(text: string): string {
-  return text.replaceAll('{{', '{ {');
-}
-
-function outcome(settings: GenericRestSettings, operation: GatewayOperation, answer: EgressAnswer): GatewayOutcome {
-  if (answer.kind === 'notSent') {
-    throw new ServiceError('GATEWAY_UNREACHABLE', `${settings.name} not reached: ${answer.reason}`);
-  }
+function outcome({ name }: GenericRestSettings, operation: GatewayOperation, given: EgressAnswer): GatewayOutcome {
+  const answer = sent(name, given);
   if (answer.kind === 'noAnswer') return { outcome: 'unknown', reason: answer.reason };
   if (operation.verb === 'lookup') return lookedUp(answer.status, answer.body);
-  const found = parse(answer.body);
+  const found = objectOf(answer.body);
   if (answer.status >= 500 || found === null) return { outcome: 'unknown', reason: `status ${answer.status}` };
   // The contract declines with 200; some connectors with 402. An error_code beside another status is a fault, not the
   // issuer's no: taking it for one would let the next card be charged too.
   const isJudged = (answer.status >= 200 && answer.status < 300) || answer.status === 402;
   if (!isJudged) {
-    if ([400, 401, 403, 422].includes(answer.status)) {
-      throw new ServiceError(
-        'GATEWAY_REQUEST_INVALID',
-        `${settings.name} refused the request: status ${answer.status}`,
-      );
-    }
+    if ([400, 401, 403, 422].includes(answer.status)) throw requestRefused(name, answer.status);
     return { outcome: 'unknown', reason: `status ${answer.status}` };
   }
   const code = found.error_code;
   if (code !== null && code !== undefined) return refused(String(code), found);
-  return charged(found) ?? { outcome: 'unknown', reason: 'answer has neither charge_id nor error_code' };
+  const outcomeMeant = operation.verb === 'authorize' ? 'authorized' : 'approved';
+  return charged(found, outcomeMeant) ?? { outcome: 'unknown', reason: 'answer has neither charge_id nor error_code' };
 }
 
 function lookedUp(status: number, body: string): GatewayOutcome {
   if (status === 404) return { outcome: 'notFound' };
-  const found = status === 200 ? parse(body) : null;
+  const found = status === 200 ? objectOf(body) : null;
   switch (found?.status) {
+    case 'authorized':
     case 'approved':
-      return charged(found) ?? { outcome: 'unknown', reason: 'answer has no charge_id' };
+      return charged(found, found.status) ?? { outcome: 'unknown', reason: 'answer has no charge_id' };
     case 'declined':
       return refused(String(found.error_code), found);
     case 'voided':
@@ -152,41 +137,14 @@ function lookedUp(status: number, body: string): GatewayOutcome {
   }
 }
 
-const REASONS: readonly DeclineReason[] = [
-  'do-not-honor',
-  'insufficient-funds',
-  'expired-card',
-  'incorrect-cvc',
-  'lost-or-stolen',
-  'not-supported',
-  'invalid-card',
-];
-
-/** `insufficient_funds`, `INSUFFICIENT-FUNDS`: the contract leaves the codes open, so our own words are known and no more. */
-function reasonOf(code: string): DeclineReason {
-  const plainCode = code.toLowerCase().replaceAll('_', '-');
-  return REASONS.find((reason) => reason === plainCode) ?? 'other';
-}
-
-function charged(found: Readonly<Record<string, unknown>>): GatewayOutcome | null {
+function charged(found: Readonly<Record<string, unknown>>, outcome: 'approved' | 'authorized'): GatewayOutcome | null {
   const id = found.charge_id;
-  const code = found.authorization_code;
   if (typeof id !== 'string' || id === '') return null;
-  return { outcome: 'approved', gatewayReference: id, authorizationCode: typeof code === 'string' ? code : null };
+  return { outcome, gatewayReference: id, authorizationCode: codeOf(found.authorization_code) };
 }
 
 function refused(code: string, found: Readonly<Record<string, unknown>>): GatewayOutcome {
   // Seen before: nobody knows more yet, so the outcome is found by lookup or replay.
   if (/duplicate/i.test(code)) return { outcome: 'unknown', reason: 'duplicate' };
-  const text = typeof found.error_message === 'string' ? found.error_message.slice(0, 200) : '';
-  return { outcome: 'declined', reason: reasonOf(code), gatewayReference: null, text };
-}
-
-function parse(body: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
+  return { outcome: 'declined', reason: reasonOf(code), gatewayReference: null, text: textOf(found.error_message) };
 }

@@ -1,22 +1,20 @@
-import type {
-  DeclineReason,
-  EgressAnswer,
-  EgressRequest,
-  GatewayAdapter,
-  GatewayOperation,
-  GatewayOutcome,
-} from '../../app/ports.ts';
-import { ServiceError } from '../../lib/errors.ts';
-import type { Sensitive } from '../../lib/sensitive.ts';
+import type { EgressAnswer, EgressRequest, GatewayAdapter, GatewayOperation, GatewayOutcome } from '../../app/ports.ts';
 import type { FieldName } from '../../session/flow.ts';
+import {
+  codeOf,
+  type JsonApi,
+  jsonRequest,
+  objectOf,
+  plain,
+  reasonOf,
+  requestRefused,
+  sent,
+  textOf,
+} from '../json-api.ts';
 
-export interface SandboxSettings {
+export interface SandboxSettings extends JsonApi {
   /** `http://127.0.0.1:8090`, without a slash at the end. */
   readonly url: string;
-  readonly name: string;
-  /** The whole header, `Bearer …`. */
-  readonly authorization: Sensitive<string> | null;
-  readonly timeoutMs: number;
 }
 
 /** Members of SandboxCharge that the vault fills, by field. */
@@ -35,16 +33,6 @@ const FIELD_MEMBERS: Readonly<Record<FieldName, readonly (readonly [string, stri
   issueNumber: [['issue_number', '{{issueNumber}}']],
 };
 
-const REASONS: readonly DeclineReason[] = [
-  'do-not-honor',
-  'insufficient-funds',
-  'expired-card',
-  'incorrect-cvc',
-  'lost-or-stolen',
-  'not-supported',
-  'invalid-card',
-];
-
 /** Our words and the sandbox's (api.ts). Pure: it neither sends nor waits. */
 export function sandboxAdapter(settings: SandboxSettings): GatewayAdapter {
   return {
@@ -54,38 +42,20 @@ export function sandboxAdapter(settings: SandboxSettings): GatewayAdapter {
       unknownOutcome: 'lookup',
     },
     request: (operation) => request(settings, operation),
-    outcome,
+    outcome: (operation, answer) => outcome(settings, operation, answer),
   };
 }
 
 function request(settings: SandboxSettings, operation: GatewayOperation): EgressRequest {
-  const { url, timeoutMs } = settings;
   const { verb, idempotencyKey } = operation;
-  const authorization = settings.authorization === null ? {} : { authorization: settings.authorization };
   if (verb === 'lookup') {
-    const path = `/v1/transactions/${encodeURIComponent(idempotencyKey)}`;
-    return {
-      method: 'GET',
-      url: url + path,
-      headers: { accept: 'application/json', ...authorization },
-      body: null,
-      timeoutMs,
-    };
+    return jsonRequest(settings, `${settings.url}/v1/transactions/${encodeURIComponent(idempotencyKey)}`, null);
   }
   const isCharge = verb === 'authorize' || verb === 'purchase';
-  return {
-    method: 'POST',
-    url: `${url}/v1/${verb}`,
-    headers: {
-      accept: 'application/json',
-      'content-type': 'application/json',
-      // One charge can be captured, voided and refunded, each once: their keys are made of the charge's.
-      'idempotency-key': isCharge ? idempotencyKey : `${idempotencyKey}-${verb}`,
-      ...authorization,
-    },
-    body: { format: 'json', template: JSON.stringify(isCharge ? charge(operation) : followUp(operation)) },
-    timeoutMs,
-  };
+  return jsonRequest(settings, `${settings.url}/v1/${verb}`, isCharge ? charge(operation) : followUp(operation), {
+    // One charge can be captured, voided and refunded, each once: their keys are made of the charge's.
+    'idempotency-key': isCharge ? idempotencyKey : `${idempotencyKey}-${verb}`,
+  });
 }
 
 function charge({ fields, amountMinor, currency, reference, description }: GatewayOperation): Record<string, unknown> {
@@ -108,15 +78,8 @@ function followUp({
   return { ...which, amount_minor: amountMinor, currency };
 }
 
-/** What a caller or carrier sent must not read as a field of the template. */
-function plain(text: string): string {
-  return text.replaceAll('{{', '{ {');
-}
-
-function outcome(operation: GatewayOperation, answer: EgressAnswer): GatewayOutcome {
-  if (answer.kind === 'notSent') {
-    throw new ServiceError('GATEWAY_UNREACHABLE', `sandbox not reached: ${answer.reason}`);
-  }
+function outcome({ name }: SandboxSettings, operation: GatewayOperation, given: EgressAnswer): GatewayOutcome {
+  const answer = sent(name, given);
   if (answer.kind === 'noAnswer') return { outcome: 'unknown', reason: answer.reason };
   const isLookup = operation.verb === 'lookup';
   switch (answer.status) {
@@ -128,7 +91,7 @@ function outcome(operation: GatewayOperation, answer: EgressAnswer): GatewayOutc
     case 400:
     case 401:
       if (isLookup) return { outcome: 'unknown', reason: `status ${answer.status}` };
-      throw new ServiceError('GATEWAY_REQUEST_INVALID', `sandbox refused the request: status ${answer.status}`);
+      throw requestRefused(name, answer.status);
     default:
       // 409 too: `duplicate` and `keyReused` say that something of this key exists, not what came of it.
       return { outcome: 'unknown', reason: `status ${answer.status}` };
@@ -136,7 +99,7 @@ function outcome(operation: GatewayOperation, answer: EgressAnswer): GatewayOutc
 }
 
 function transaction({ verb, idempotencyKey }: GatewayOperation, body: string): GatewayOutcome {
-  const found = parse(body);
+  const found = objectOf(body);
   const isCharge = verb === 'authorize' || verb === 'purchase' || verb === 'lookup';
   if (found === null || typeof found.id !== 'string')
     return { outcome: 'unknown', reason: 'answer is not a transaction' };
@@ -144,18 +107,20 @@ function transaction({ verb, idempotencyKey }: GatewayOperation, body: string): 
     return { outcome: 'unknown', reason: 'answer is about another transaction' };
   }
   const gatewayReference = found.id;
-  const code = found.authorization_code;
-  const authorizationCode = typeof code === 'string' ? code : null;
+  const authorizationCode = codeOf(found.authorization_code);
   const approved: GatewayOutcome = { outcome: 'approved', gatewayReference, authorizationCode };
   switch (found.status) {
     case 'authorized':
+      // A capture, void or refund that leaves it as it was has done nothing.
+      return isCharge ? { ...approved, outcome: 'authorized' } : { outcome: 'unknown', reason: 'still authorized' };
     case 'captured':
-      // A void that leaves it standing has not undone it.
-      return verb === 'void' || verb === 'refund' ? { outcome: 'unknown', reason: 'still charged' } : approved;
+      return isCharge || verb === 'capture' ? approved : { outcome: 'unknown', reason: 'still charged' };
     case 'voided':
     case 'refunded':
-      // Undone is not charged: what a charge is asked about must not read as money taken.
-      return isCharge ? { outcome: 'declined', reason: 'other', gatewayReference, text: 'undone' } : approved;
+      // Undone is not charged: what a charge or capture is asked about must not read as money taken.
+      return verb === 'void' || verb === 'refund'
+        ? approved
+        : { outcome: 'declined', reason: 'other', gatewayReference, text: 'undone' };
     case 'declined':
       return {
         outcome: 'declined',
@@ -167,18 +132,3 @@ function transaction({ verb, idempotencyKey }: GatewayOperation, body: string): 
       return { outcome: 'unknown', reason: 'answer has no known status' };
   }
 }
-
-function parse(body: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
-}
-
-function reasonOf(value: unknown): DeclineReason {
-  return REASONS.find((reason) => reason === value) ?? 'other';
-}
-
-const textOf = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 200) : '');

@@ -103,6 +103,10 @@ export type SandboxBehaviour =
   | { readonly kind: 'errorAfterCommit' }
   /** Answers 500 without having charged; a replay is charged. */
   | { readonly kind: 'errorBeforeCommit' }
+  /** Commits, and closes the connection without an answer every time; only a lookup finds it. */
+  | { readonly kind: 'silent' }
+  /** Authorizes; a capture is declined and leaves it authorized. A purchase is approved. */
+  | { readonly kind: 'captureRefused' }
   /** Commits, then answers 409 `duplicate`, as gateways do that see a charge twice. */
   | { readonly kind: 'duplicate' };
 
@@ -118,4 +122,6 @@ export const SANDBOX_AMOUNTS: ReadonlyMap<number, SandboxBehaviour> = new Map<nu
   [9012, { kind: 'errorAfterCommit' }],
   [9013, { kind: 'duplicate' }],
   [9014, { kind: 'errorBeforeCommit' }],
+  [9015, { kind: 'silent' }],
+  [9016, { kind: 'captureRefused' }],
 ]);

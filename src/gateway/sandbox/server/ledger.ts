@@ -22,6 +22,7 @@ export interface LedgerAnswer {
 
 interface Entry {
   transaction: SandboxTransaction;
+  readonly behaviour: SandboxBehaviour;
   readonly fingerprint: string;
   capturedMinor: number;
   refundedMinor: number;
@@ -62,10 +63,12 @@ export class Ledger {
       return fault(500, 'internal', 'try again: nothing was charged');
     }
     const declined = behaviour.kind === 'decline' ? behaviour.reason : null;
-    const entry = this.#book(verb, key, charge, fingerprint, { brand: card?.brand ?? 'unknown', declined });
+    const entry = this.#book(verb, key, charge, fingerprint, { brand: card?.brand ?? 'unknown', declined, behaviour });
     switch (behaviour.kind) {
       case 'slow':
         return { ...answerOf(entry), delivery: 'slow' };
+      case 'silent':
+        return { ...answerOf(entry), delivery: 'lost' };
       case 'answerLost':
         entry.spoiled = true;
         return { ...answerOf(entry), delivery: 'lost' };
@@ -114,7 +117,7 @@ export class Ledger {
     key: string,
     charge: SandboxCharge,
     fingerprint: string,
-    known: { brand: string; declined: SandboxDecline | null },
+    known: { brand: string; declined: SandboxDecline | null; behaviour: SandboxBehaviour },
   ): Entry {
     const approved = verb === 'purchase' ? 'captured' : 'authorized';
     const transaction: SandboxTransaction = {
@@ -135,6 +138,7 @@ export class Ledger {
     const captured = transaction.status === 'captured' ? charge.amount_minor : 0;
     const entry: Entry = {
       transaction,
+      behaviour: known.behaviour,
       fingerprint,
       capturedMinor: captured,
       refundedMinor: 0,
@@ -150,7 +154,7 @@ export class Ledger {
     if (entry.fingerprint !== fingerprint) return fault(409, 'keyReused', 'this key came with another request');
     entry.transaction = { ...entry.transaction, asked: entry.transaction.asked + 1 };
     entry.spoiled = false;
-    return answerOf(entry);
+    return entry.behaviour.kind === 'silent' ? { ...answerOf(entry), delivery: 'lost' } : answerOf(entry);
   }
 
   #fingerprint(request: object): string {
@@ -182,6 +186,10 @@ function applyChange(entry: Entry, verb: SandboxChange, change: SandboxFollowUp)
     case 'capture':
       if (transaction.status !== 'authorized') return impossible(transaction.status);
       if (change.amount_minor > transaction.amount_minor) return impossible('smaller');
+      if (entry.behaviour.kind === 'captureRefused') {
+        const why = { status: 'declined', decline_reason: 'do-not-honor', text: 'capture refused' } as const;
+        return { status: 402, body: { ...transaction, ...why }, delivery: 'now' };
+      }
       entry.capturedMinor = change.amount_minor;
       entry.transaction = { ...transaction, status: 'captured' };
       break;

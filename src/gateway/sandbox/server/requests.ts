@@ -33,21 +33,48 @@ export const FollowUpSchema = Type.Object(
   closed,
 );
 
-/** The generic pay connector's charge and tokenize, as Twilio documents them; ours adds nothing. */
+const transactionId = Type.String({ minLength: 1, maxLength: 128 });
+const amountText = Type.String({ pattern: '^[0-9]{1,12}([.][0-9]{1,4})?$' });
+const currencyCode = Type.String({ pattern: '^[A-Za-z]{3}$' });
+
+/** The generic pay connector's charge and tokenize, as Twilio documents them; our dialect's authorize has the same members. */
 export const ConnectorSchema = Type.Object({
-  method: Type.Enum(['charge', 'tokenize']),
-  transaction_id: Type.String({ minLength: 1, maxLength: 128 }),
+  method: Type.Enum(['charge', 'tokenize', 'authorize']),
+  transaction_id: transactionId,
   cardnumber: digits(12, 19),
   cvv: Type.Optional(Type.String({ pattern: '^([0-9]{3,4})?$' })),
   expiry_month: digits(2, 2),
   expiry_year: digits(2, 2),
-  amount: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}([.][0-9]{1,4})?$' })),
-  currency_code: Type.Optional(Type.String({ pattern: '^[A-Za-z]{3}$' })),
+  amount: Type.Optional(amountText),
+  currency_code: Type.Optional(currencyCode),
   description: Type.Optional(Type.String({ maxLength: 256 })),
   postal_code: Type.Optional(Type.String({ maxLength: 16 })),
   parameters: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type ConnectorCharge = Static<typeof ConnectorSchema>;
+
+/** Our dialect: the charge is named by its `transaction_id`. */
+export const ConnectorChangeSchema = Type.Object(
+  {
+    method: Type.Enum(['capture', 'void', 'refund']),
+    transaction_id: transactionId,
+    amount: amountText,
+    currency_code: currencyCode,
+    charge_id: Type.Optional(Type.String({ maxLength: 128 })),
+  },
+  closed,
+);
+export type ConnectorChange = Static<typeof ConnectorChangeSchema>;
+
+export const ConnectorLookupSchema = Type.Object(
+  {
+    method: Type.Literal('lookup'),
+    transaction_id: transactionId,
+    charge_id: Type.Optional(Type.String({ maxLength: 128 })),
+  },
+  closed,
+);
+export type ConnectorLookup = Static<typeof ConnectorLookupSchema>;
 
 export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly field: string };
 

@@ -4,10 +4,11 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Log } from '../../../lib/log.ts';
-import { parseAmount } from '../../../money/amount.ts';
 import type { SandboxCharge, SandboxFollowUp } from '../api.ts';
-import { Ledger, type LedgerAnswer, type SandboxAsk, type SandboxChange } from './ledger.ts';
-import { ChargeSchema, type ConnectorCharge, ConnectorSchema, check, FollowUpSchema } from './requests.ts';
+import { type Dialect, type HttpAnswer, invalid, parseJson, speakConnector } from './connector.ts';
+import { Ledger, type SandboxAsk, type SandboxChange } from './ledger.ts';
+import { ChargeSchema, check, FollowUpSchema } from './requests.ts';
+import { isSigned, type SignatureRule } from './signature.ts';
 
 const BODY_BYTES_MAX = 16_384;
 const CONNECTIONS_MAX = 1024;
@@ -18,8 +19,10 @@ export interface SandboxServerOptions {
   readonly port: number;
   /** PEM; without it plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Bearer key of /v1 and password of /connector; null asks for none. */
+  /** Bearer key of /v1, password of /connector and /hushtone; null asks for none. */
   readonly key: string | null;
+  /** How every POST must be signed; null where none need be. */
+  readonly sign?: SignatureRule | null;
   readonly slowMs: number;
   /** Answers with the request's body in it, as careless gateways do: to prove that our side scrubs. */
   readonly echo: boolean;
@@ -55,6 +58,12 @@ export async function startSandboxServer(options: SandboxServerOptions): Promise
   };
 }
 
+/** Paths of the connector contract: as Twilio has it, and with what ours adds. */
+const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
+  ['/connector', 'connector'],
+  ['/hushtone', 'hushtone'],
+]);
+
 interface Asked {
   readonly method: string;
   readonly path: string;
@@ -75,6 +84,10 @@ async function serve(
   if (!isAllowed(options.key, request.headers.authorization)) {
     return send(response, 401, { error: { code: 'unauthorized', message: 'wrong key' } });
   }
+  const rule = options.sign ?? null;
+  if (rule !== null && request.method === 'POST' && !isSigned(rule, request.headers, body, options.clock.now())) {
+    return send(response, 401, { error: { code: 'unauthorized', message: 'wrong signature' } });
+  }
   const key = request.headers['idempotency-key'];
   const asked: Asked = {
     method: request.method ?? 'GET',
@@ -83,7 +96,8 @@ async function serve(
     key: typeof key === 'string' ? key : '',
     body,
   };
-  const answer = asked.path === '/connector' ? connect(ledger, asked) : decide(ledger, asked);
+  const dialect = DIALECTS.get(asked.path);
+  const answer = dialect === undefined ? decide(ledger, asked) : speakConnector(ledger, dialect, asked);
   options.log.info('answered', { method: asked.method, path: asked.path, status: answer.status });
   if (answer.delivery === 'lost') {
     request.socket.destroy();
@@ -124,22 +138,6 @@ function send(response: ServerResponse, status: number, body: object): void {
   response.end(text);
 }
 
-type HttpAnswer = Omit<LedgerAnswer, 'body'> & { readonly body: object };
-
-const invalid = (message: string): HttpAnswer => ({
-  status: 400,
-  body: { error: { code: 'requestInvalid', message } },
-  delivery: 'now',
-});
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
 function decide(ledger: Ledger, asked: Asked): HttpAnswer {
   const [, version, noun = '', key = ''] = asked.path.split('/');
   if (version !== 'v1')
@@ -171,41 +169,3 @@ function decide(ledger: Ledger, asked: Asked): HttpAnswer {
       return { status: 404, body: { error: { code: 'notFound', message: 'no such path' } }, delivery: 'now' };
   }
 }
-
-/**
- * The connector dialect (facts: Twilio's generic pay connector): one POST, `transaction_id` is the idempotency key, and
- * an answer is `{ charge_id | token_id, error_code, error_message }`, HTTP 200 for approved and declined alike.
- */
-function connect(ledger: Ledger, asked: Asked): HttpAnswer {
-  const value = check<ConnectorCharge>(ConnectorSchema, parseJson(asked.body));
-  if (asked.method !== 'POST') return invalid('expected POST');
-  if (!value.ok) return invalid(`wrong field: ${value.field}`);
-  const request = value.value;
-  const currency = (request.currency_code ?? 'USD').toUpperCase();
-  const amountMinor = request.method === 'charge' ? parseAmount(request.amount ?? '', currency) : 1;
-  if (amountMinor === null || amountMinor === 0) return invalid('wrong field: amount');
-  const answer = ledger.charge(request.method === 'charge' ? 'purchase' : 'authorize', request.transaction_id, {
-    pan: request.cardnumber,
-    expiry_month: request.expiry_month,
-    expiry_year: request.expiry_year,
-    ...(request.cvv ? { cvc: request.cvv } : {}),
-    amount_minor: amountMinor,
-    currency,
-    reference: request.transaction_id,
-    description: request.description ?? '',
-  });
-  if ('error' in answer.body)
-    return { ...answer, body: connectorFault(answer.body.error.code, answer.body.error.message) };
-  const transaction = answer.body;
-  if (transaction.status === 'declined') {
-    return { ...answer, status: 200, body: connectorFault(transaction.decline_reason ?? 'other', transaction.text) };
-  }
-  const id = request.method === 'charge' ? { charge_id: transaction.id } : { token_id: transaction.id };
-  return { ...answer, body: { ...id, error_code: null, error_message: null } };
-}
-
-const connectorFault = (code: string, message: string) => ({
-  charge_id: null,
-  error_code: code,
-  error_message: message,
-});

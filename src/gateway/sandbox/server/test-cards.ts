@@ -41,5 +41,7 @@ export const TEST_CARDS: readonly TestCard[] = [
   { pan: '4000000000009979', brand: 'visa', behaviour: { kind: 'decline', reason: 'lost-or-stolen' } },
   { pan: '4000000000000069', brand: 'visa', behaviour: { kind: 'decline', reason: 'expired-card' } },
   { pan: '4000000000000127', brand: 'visa', behaviour: { kind: 'decline', reason: 'incorrect-cvc' } },
+  { pan: '4000000000000077', brand: 'visa', behaviour: { kind: 'slow' } },
+  { pan: '4000000000000341', brand: 'visa', behaviour: { kind: 'answerLost' } },
   { pan: '4000000000000119', brand: 'visa', behaviour: { kind: 'errorAfterCommit' } },
 ];
