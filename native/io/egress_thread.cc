@@ -111,6 +111,7 @@ void EgressThread::Close() {
   Signal();
   if (thread_.joinable()) thread_.join();
   resolver_.reset();
+  signers_.clear();  // Wipes their secrets.
   for (auto& job : jobs_) {
     if (job->fd >= 0) close(job->fd);
     job->tls.reset();

@@ -1,9 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestGateway } from '../harness/gateway.ts';
 import type { Card } from '../harness/leak-watch.ts';
 import { canScan, scanMemory } from '../harness/memory-scan.ts';
 import { answerPrompt, CARDS, call, paymentNow, paymentOf } from '../harness/payer.ts';
@@ -15,22 +15,12 @@ import { QUICK_FLOW, TestServer } from '../harness/server.ts';
  * are outsiders and not searched.
  */
 
-const ENTRY = fileURLToPath(new URL('../../src/cli/hushtone.js', import.meta.url));
 /** Runs of so many digits of the number count too. */
 const RUN_DIGITS = 12;
 
 const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
-const gateways: ChildProcess[] = [];
+const gateways: TestGateway[] = [];
 let server: TestServer;
-
-async function gateway(scheme: 'http' | 'https', ...argv: string[]): Promise<string> {
-  const child = spawn(process.execPath, [ENTRY, 'sandbox-gateway', '--listen', '127.0.0.1:0', ...argv], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  gateways.push(child);
-  const line = await new Promise<string>((resolve) => child.stdout.once('data', (bytes) => resolve(String(bytes))));
-  return `${scheme}://127.0.0.1:${/:(\d+)\s*$/.exec(line)?.[1]}`;
-}
 
 const certificate = join(folder, 'gateway.pem');
 const key = join(folder, 'gateway.key');
@@ -40,16 +30,17 @@ beforeAll(async () => {
   const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate];
   execFileSync('openssl', [...openssl, ...names], { stdio: 'ignore' });
   const [plain, tls, echo] = await Promise.all([
-    gateway('http'),
-    gateway('https', '--tls-cert', certificate, '--tls-key', key),
-    gateway('http', '--echo'),
+    TestGateway.start(),
+    TestGateway.start({ argv: ['--tls-cert', certificate, '--tls-key', key] }),
+    TestGateway.start({ argv: ['--echo'] }),
   ]);
+  gateways.push(plain, tls, echo);
   server = await TestServer.start({
     config: {
       gateways: {
-        plain: { kind: 'sandbox', url: plain },
-        tls: { kind: 'sandbox', url: tls, caFile: certificate },
-        echo: { kind: 'sandbox', url: echo },
+        plain: { kind: 'sandbox', url: plain.url },
+        tls: { kind: 'sandbox', url: tls.url, caFile: certificate },
+        echo: { kind: 'sandbox', url: echo.url },
       },
       flows: {
         default: { gateway: 'plain' },
@@ -61,7 +52,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const child of gateways) child.kill();
+  for (const gateway of gateways) gateway.stop();
   rmSync(folder, { recursive: true, force: true });
   expect(await server?.stop()).toBe(0);
 });
