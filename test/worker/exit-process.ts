@@ -26,7 +26,16 @@ function open(): OpenEngine {
   if (fault !== 0) throw new Error(`no leg: ${fault}`);
   for (let request = 1; request < 20; request += 1) engine.legOrder(3, request, leg, 0);
   const target = { tls: false, host: '127.0.0.1', port: 1, path: '/' };
-  const rest = { headers: [], format: 0, body: '', timeoutMs: 1000, fields: 0, plainAnywhere: false, trust: 0 };
+  const rest = {
+    headers: [],
+    format: 0,
+    body: '',
+    timeoutMs: 1000,
+    fields: 0,
+    plainAnywhere: false,
+    trust: 0,
+    signer: 0,
+  };
   const sent = engine.send({ id: 1, leg: 0, method: 'GET', ...target, ...rest });
   if (sent !== null) throw new Error(sent[1]);
   engine.send({ id: 2, leg, method: 'GET', ...target, host: 'localhost', ...rest });
