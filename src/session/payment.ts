@@ -3,6 +3,7 @@ import { unreachable } from '../lib/assert.ts';
 import { checkRange, KEYED_AMOUNT_DIGITS_MAX, parseKeyedAmount } from '../money/amount.ts';
 import { type FieldFactsSeen, type FieldInput, type FieldOutput, type FieldState, stepField } from './field.ts';
 import type { FieldName, Flow } from './flow.ts';
+import { leftStanding, type UndoCause, voidedResult } from './undo.ts';
 
 /**
  * One payment, from the amount to the announcement.
@@ -31,14 +32,14 @@ import type { FieldName, Flow } from './flow.ts';
  *   authorizing  notSent           waiting      say, startTimer
  *   authorizing  notSent!          announcing   stopTimer, endPayment, say, startTimer
  *   authorizing  unknown           resolving    startTimer, say, resolve
- *   authorizing  authorized        capturing    stopTimer, endPayment, startTimer, capture
+ *   authorizing  authorized        capturing    stopTimer, endPayment, capture
  *   authorizing  authorized~       voiding      stopTimer, endPayment, void
  *   authorizing  legRecreated      authorizing  -
  *   authorizing  callEnded         authorizing  -
  *   waiting      timerFired        authorizing  authorize
  *   waiting      callEnded         ended        stopTimer, stopTimer, endPayment, paymentEnded
  *   resolving    approved          announcing   stopTimer, stopTimer, stopTimer, endPayment, say, startTimer
- *   resolving    authorized        capturing    stopTimer, stopTimer, stopTimer, endPayment, startTimer, capture
+ *   resolving    authorized        capturing    stopTimer, stopTimer, stopTimer, endPayment, capture
  *   resolving    notFound          authorizing  stopTimer, stopTimer, authorize
  *   resolving    unknown           resolving    startTimer
  *   resolving    timerFired        resolving    resolve
@@ -47,8 +48,9 @@ import type { FieldName, Flow } from './flow.ts';
  *   capturing    approved          announcing   stopTimer, stopTimer, endPayment, say, startTimer
  *   capturing    approved~         voiding      stopTimer, stopTimer, endPayment, void
  *   capturing    authorized        capturing    capture
- *   capturing    unknown           capturing    say, startTimer
- *   capturing    notSent           capturing    say, startTimer
+ *   capturing    unknown           capturing    startTimer, say, startTimer
+ *   capturing    notSent           capturing    startTimer, say, startTimer
+ *   capturing    unknown+          capturing    startTimer
  *   capturing    timerFired        capturing    resolve
  *   capturing    declined          voiding      stopTimer, stopTimer, void
  *   capturing    holdOver          voiding      stopTimer, stopTimer, void
@@ -66,7 +68,7 @@ import type { FieldName, Flow } from './flow.ts';
  *
  *   begun: amount passed   ? passed, and the full amount is offered   # keyed by the caller   @ from a data dip
  *   ! the last decline, or the last try that was safe                 - nothing
- *   ~ the caller is gone, and the flow voids   ^ the caller hears that the capture failed
+ *   ~ the caller is gone, and the flow voids   ^ the caller hears that the capture failed   + not for the first time
  *
  * What the gateway is asked carries a charge number; a charge that was asked is asked again under the same number, and
  * a new one begins only after the one before was declined. A caller who is gone is remembered as `caller: 'gone'`: an
@@ -87,9 +89,6 @@ export interface Charge {
   /** False once the worker died that held the fields: they cannot be sent again. */
   readonly fieldsHeld: boolean;
 }
-
-/** Why a charge is undone; the last three only where authorize and capture are apart. */
-export type UndoCause = 'hungUp' | 'hungUpBeforeCapture' | 'captureRefused' | 'captureUnknown';
 
 /** What is known once the amount is settled and the number was keyed. */
 export interface Known {
@@ -133,7 +132,7 @@ export type PaymentState =
       readonly kind: 'capturing';
       readonly known: Known;
       readonly charge: Charge;
-      /** The caller has heard that it takes longer. */
+      /** It was not answered once: the caller has heard that it takes longer, and the hold runs. */
       readonly isSlow: boolean;
     }
   | { readonly kind: 'voiding'; readonly known: Known; readonly charge: Charge; readonly cause: UndoCause }
@@ -642,7 +641,7 @@ function authorized(
   if (charge.caller === 'gone' && flow.onHangUp === 'void') return undo(known, charge, 'hungUpBeforeCapture', wiped);
   return {
     state: { kind: 'capturing', known, charge: { ...charge, fieldsHeld: false }, isSlow: false },
-    outputs: [...wiped, { kind: 'startTimer', timer: 'hold', ms: flow.outcomeHoldMsMax }, capture(known, charge)],
+    outputs: [...wiped, capture(known, charge)],
   };
 }
 
@@ -666,8 +665,11 @@ function stepCapturing(flow: Flow, state: Of<'capturing'>, input: PaymentInput):
     case 'notSent':
     case 'notFound':
     case 'unknown': {
-      const say: PaymentOutput = { kind: 'say', words: [{ kind: 'stillWorking' }], bargeIn: false };
-      return { state: { ...state, isSlow: true }, outputs: [...(isSlow ? [] : [say]), start(RESOLVE_DELAY_MS)] };
+      const first: PaymentOutput[] = [
+        { kind: 'startTimer', timer: 'hold', ms: flow.outcomeHoldMsMax },
+        { kind: 'say', words: [{ kind: 'stillWorking' }], bargeIn: false },
+      ];
+      return { state: { ...state, isSlow: true }, outputs: [...(isSlow ? [] : first), start(RESOLVE_DELAY_MS)] };
     }
     case 'timerFired':
       return { state, outputs: [resolve(known, charge)] };
@@ -733,7 +735,7 @@ function stepVoiding(state: Of<'voiding'>, input: PaymentInput): PaymentStep {
       return undone(state, voidedResult(state.cause), []);
     case 'notVoided':
     case 'orderFailed': {
-      const { result, text } = leftStanding(state);
+      const { result, text } = leftStanding(state.charge.number, state.cause);
       return undone(state, result, [{ kind: 'attention', text }]);
     }
     case 'callEnded':
@@ -746,42 +748,6 @@ function stepVoiding(state: Of<'voiding'>, input: PaymentInput): PaymentStep {
 function undone({ known, charge }: Of<'voiding'>, result: Result, before: readonly PaymentOutput[]): PaymentStep {
   if (charge.caller === 'gone' || result.errorCode === null) return end(known, result, before);
   return play(known, result, [{ kind: 'failed', code: result.errorCode }], before);
-}
-
-/** Proved not charged. */
-function voidedResult(cause: UndoCause): Result {
-  return cause === 'hungUp' || cause === 'hungUpBeforeCapture'
-    ? { result: 'abandoned', errorCode: null }
-    : { result: 'failed', errorCode: 'GATEWAY_CAPTURE_FAILED' };
-}
-
-/** What is known, and what a person must see to, where the void was not confirmed. */
-function leftStanding({ charge, cause }: Of<'voiding'>): { readonly result: Result; readonly text: string } {
-  const held = `its void was not confirmed: the amount may still be held`;
-  switch (cause) {
-    case 'hungUp':
-      return {
-        result: { result: 'approved', errorCode: null },
-        text: `charge ${charge.number} was approved and could not be voided after the caller hung up`,
-      };
-    case 'hungUpBeforeCapture':
-      return {
-        result: { result: 'abandoned', errorCode: null },
-        text: `charge ${charge.number} was authorized, the caller hung up, and ${held}`,
-      };
-    case 'captureRefused':
-      return {
-        result: { result: 'failed', errorCode: 'GATEWAY_CAPTURE_FAILED' },
-        text: `capture of charge ${charge.number} was refused, and ${held}`,
-      };
-    case 'captureUnknown':
-      return {
-        result: { result: 'unknown', errorCode: 'GATEWAY_OUTCOME_UNKNOWN' },
-        text: `outcome of the capture of charge ${charge.number} is unknown, and its void was not confirmed`,
-      };
-    default:
-      return unreachable(cause);
-  }
 }
 
 // ---------------------------------------------------------------- ends

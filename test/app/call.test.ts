@@ -260,14 +260,20 @@ describe('a gateway that authorizes and captures apart', () => {
   });
   it('takes a capture that is answered late for no proof of the void', async () => {
     const world = await paying((given) => {
-      // Longer than the hold of 30 s, so that the void overtakes it; and the void is not answered.
-      given.answerMs = (verb) => (verb === 'capture' ? 35_000 : 20_000);
+      // The second takes longer than the hold of 30 s, so that the void overtakes it; and the void is not answered.
+      const takesMs = { capture: [1_000, 35_000], void: [20_000] } as Record<string, number[]>;
+      given.answerMs = (verb) => takesMs[verb]?.shift() ?? 1_000;
+      given.captureAnswers = ['noAnswer'];
       given.voidAnswers = ['noAnswer'];
     });
     expect(world.charged.size).toBe(1);
     expect(only(world.payments)).toMatchObject({ result: 'unknown' });
     expect(only(world.payments).attention).toMatch(/its void was not confirmed/);
     expect(only(world.attempts).state).toBe('approved');
+  });
+  it('is not undone before its capture was answered, where the flow holds nothing', async () => {
+    const world = await paying(withFlow({ outcomeHoldMsMax: 0 }));
+    expect(only(world.payments)).toMatchObject({ result: 'approved' });
   });
   it('puts it before a person where neither capture nor void is answered', async () => {
     const world = await paying((given) => {

@@ -35,7 +35,7 @@ function stateOf(kind: string, mark: string): PaymentState {
     },
     waiting: { kind: 'waiting', known, charge },
     resolving: { kind: 'resolving', known, charge },
-    capturing: { kind: 'capturing', known, charge: { ...charge, fieldsHeld: false }, isSlow: false },
+    capturing: { kind: 'capturing', known, charge: { ...charge, fieldsHeld: false }, isSlow: mark === '+' },
     voiding: { kind: 'voiding', known, charge, cause: mark === '^' ? 'captureRefused' : 'hungUp' },
     announcing: {
       kind: 'announcing',
@@ -84,7 +84,7 @@ function flowOf(mark: string): Flow {
 
 describe('the table of the payment machine', () => {
   const rows = tableOf('src/session/payment.ts');
-  it('has its rows found in the comment', () => expect(rows.length).toBe(54));
+  it('has its rows found in the comment', () => expect(rows.length).toBe(55));
   it.each(rows)('$state, $input: goes to $next and orders $outputs', (row) => {
     const mark = /\W$/.exec(row.input)?.[0] ?? '';
     const flow = row.state === 'idle' || mark === '~' ? flowOf(mark) : PLAIN_FLOW;
@@ -151,7 +151,7 @@ describe('a payment', () => {
       outputs.flatMap((output) => (output.kind === 'say' ? output.words.map(({ kind }) => kind) : []));
     it('captures what is held under the same number, and wipes the card first', () => {
       const kinds = run(PLAIN_FLOW, held).outputs.map(({ kind }) => kind);
-      expect(kinds.slice(-2)).toEqual(['startTimer', 'capture']);
+      expect(kinds.at(-1)).toBe('capture');
       expect(kinds.lastIndexOf('endPayment')).toBeLessThan(kinds.indexOf('capture'));
       expect(heldThen('approved').state).toMatchObject({ kind: 'announcing', result: { result: 'approved' } });
     });
