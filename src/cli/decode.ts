@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../lib/clock.ts';
@@ -28,6 +28,7 @@ examples:
 `;
 
 const HEAD_BYTES = 4;
+const CHUNK_BYTES = 1024 * 1024;
 const GZIP_MAGIC = '1f8b';
 
 interface Options {
@@ -102,6 +103,21 @@ export async function decodeFile(file: string): Promise<Decoded> {
   }
 }
 
+/** Each is good until the next. Read synchronously: nothing else waits in this process, and a stream costs a third more. */
+function* chunksOf(file: string): Generator<Uint8Array> {
+  const descriptor = openSync(file, 'r');
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  try {
+    for (;;) {
+      const bytes = readSync(descriptor, buffer);
+      if (bytes === 0) return;
+      yield buffer.subarray(0, bytes);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 async function readHead(file: string): Promise<Buffer> {
   const handle = await open(file);
   try {
@@ -121,10 +137,10 @@ async function decodeRecording(file: string, size: number, bar: ProgressBar): Pr
 async function decodeCapture(file: string, size: number, head: Buffer, bar: ProgressBar): Promise<Decoded> {
   const decoder = new CaptureDecoder(head);
   let read = 0;
-  for await (const chunk of createReadStream(file)) {
-    read += (chunk as Buffer).length;
+  for (const chunk of chunksOf(file)) {
+    read += chunk.length;
     bar.show(read / size);
-    if (!decoder.push(chunk as Buffer)) break;
+    if (!decoder.push(chunk)) break;
   }
   const { streams, counts, fault, isCutOff } = decoder.finish();
   const cut = counts.cut > 0 ? `${counts.cut} of ${counts.frames} packets were cut by the capture` : null;

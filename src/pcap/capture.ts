@@ -1,14 +1,14 @@
 import type { Frame, FrameReader } from './frame.ts';
 import { IpReader } from './ip.ts';
-import { ipPacketOf } from './link.ts';
+import { ipPacketAt } from './link.ts';
 import { PCAP_MAGICS, PcapReader } from './pcap-reader.ts';
 import { PcapngReader } from './pcapng-reader.ts';
 import type { RtpView } from './reorder.ts';
-import { type RtpStream, RtpStreams } from './rtp-streams.ts';
+import { type PacketSink, type RtpStream, RtpStreams } from './rtp-streams.ts';
 import { Sessions } from './sessions.ts';
 import { type CodecName, parseSip } from './sip.ts';
 import { TcpSipReader } from './tcp.ts';
-import { transportOf, type UdpDatagram } from './transport.ts';
+import { type Ends, emptyTransport, endsOf, readTransport, type Transport } from './transport.ts';
 
 /** A key that came by SIP INFO. */
 export interface InfoPress {
@@ -24,9 +24,12 @@ export interface InfoPress {
   readonly callAtMs: number;
 }
 
+/** `codec` is SDP's word, null where it says nothing. The packet is good during the call. */
+export type CodedSink = (packet: RtpView, codec: CodecName | null) => void;
+
 export interface CaptureSink {
-  /** In order of sequence numbers, each packet once; `codec` is SDP's word, null where it says nothing. */
-  rtp(stream: RtpStream, packet: RtpView, codec: CodecName | null): void;
+  /** A stream begins; its packets come in order of sequence numbers, each once. */
+  stream(stream: RtpStream): CodedSink;
   info(press: InfoPress): void;
 }
 
@@ -41,6 +44,10 @@ export interface CaptureCounts {
 
 const PCAPNG_MAGIC = '0a0d0d0a';
 export const MAGIC_BYTES = 4;
+const PAYLOAD_TYPES = 128;
+/** RFC 3261 §7.1: a message begins with a method or with SIP, in capitals. */
+const LETTER_A = 0x41;
+const LETTER_Z = 0x5a;
 
 /** Which reader a file's first four bytes ask for; null where it is no capture. */
 export function frameReaderFor(head: Uint8Array): FrameReader | null {
@@ -55,32 +62,31 @@ export class Capture {
   readonly #ip = new IpReader();
   readonly #tcp = new TcpSipReader();
   readonly #sessions = new Sessions();
-  readonly #streams: RtpStreams;
+  readonly #transport = emptyTransport();
+  readonly #streams = new RtpStreams({
+    isNamed: (ends) => this.#sessions.knows(ends),
+    begin: (stream) => this.#begin(stream),
+  });
   #frames = 0;
   #cut = 0;
   #notIp = 0;
 
   constructor(sink: CaptureSink) {
     this.#sink = sink;
-    this.#streams = new RtpStreams((stream, packet) =>
-      sink.rtp(stream, packet, this.#sessions.codecOf(stream, packet.payloadType)),
-    );
   }
 
   frame(frame: Frame): void {
     this.#frames += 1;
     if (frame.cut) this.#cut += 1;
-    const bytes = ipPacketOf(frame.linkType, frame.bytes);
-    const packet = bytes === null ? null : this.#ip.read(bytes, frame.atMs);
-    if (packet === null) {
-      if (bytes === null) this.#notIp += 1;
+    const at = ipPacketAt(frame.linkType, frame.bytes, frame.from, frame.to);
+    if (at < 0) {
+      this.#notIp += 1;
       return;
     }
-    const transport = transportOf(packet);
-    if (transport?.kind === 'udp') this.#udp(transport, frame.atMs);
-    else if (transport?.kind === 'tcp') {
-      for (const message of this.#tcp.read(transport)) this.#sip(message, transport, frame.atMs);
-    }
+    const packet = this.#ip.read(frame.bytes, at, frame.to, frame.atMs);
+    if (packet === null || !readTransport(packet, this.#transport)) return;
+    if (this.#transport.kind === 'udp') this.#udp(this.#transport, frame.atMs);
+    else this.#tcpSegment(this.#transport, frame.atMs);
   }
 
   finish(): CaptureCounts {
@@ -88,14 +94,43 @@ export class Capture {
     return { frames: this.#frames, cut: this.#cut, notIp: this.#notIp, ignoredRtp: this.#streams.ignored };
   }
 
-  #udp(datagram: UdpDatagram, atMs: number): void {
-    // RTP begins with a byte of 0x80 and more, SIP with a letter.
-    if ((datagram.payload[0] ?? 0) < 0x80) this.#sip(datagram.payload, datagram, atMs);
-    // What the capture cut off would be heard as silence or read as another event.
-    else if (!datagram.cut) this.#streams.push(datagram, atMs, this.#sessions.knows(datagram));
+  #udp(datagram: Transport, atMs: number): void {
+    const first = datagram.from < datagram.to ? (datagram.bytes[datagram.from] ?? 0) : 0;
+    // RTP begins with a byte of 0x80 and more. What the capture cut off would be heard as silence or read as another event.
+    if (first >= 0x80 && !datagram.cut) this.#streams.push(datagram, atMs);
+    else if (first >= LETTER_A && first <= LETTER_Z) {
+      this.#sip(datagram.bytes.subarray(datagram.from, datagram.to), endsOf(datagram), atMs);
+    }
   }
 
-  #sip(bytes: Uint8Array, from: { readonly source: string; readonly destination: string }, atMs: number): void {
+  #tcpSegment(segment: Transport, atMs: number): void {
+    const { sequence, isSyn, isReset } = segment;
+    const ends = endsOf(segment);
+    const payload = segment.bytes.slice(segment.from, segment.to);
+    for (const message of this.#tcp.read({ ...ends, sequence, isSyn, isReset, payload }))
+      this.#sip(message, ends, atMs);
+  }
+
+  /** What SDP says of a payload type is looked up once for each description. */
+  #begin(stream: RtpStream): PacketSink {
+    const sink = this.#sink.stream(stream);
+    const codecs = new Array<CodecName | null | undefined>(PAYLOAD_TYPES);
+    let version = this.#sessions.version;
+    return (packet) => {
+      if (version !== this.#sessions.version) {
+        codecs.fill(undefined);
+        version = this.#sessions.version;
+      }
+      let codec = codecs[packet.payloadType];
+      if (codec === undefined) {
+        codec = this.#sessions.codecOf(stream, packet.payloadType);
+        codecs[packet.payloadType] = codec;
+      }
+      sink(packet, codec);
+    };
+  }
+
+  #sip(bytes: Uint8Array, from: Ends, atMs: number): void {
     const message = parseSip(bytes);
     if (message === null) return;
     const press = this.#sessions.read(message, from, atMs);

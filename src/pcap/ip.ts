@@ -1,9 +1,15 @@
-/** A whole IP payload, put together from fragments where there were any. */
+/**
+ * A whole IP payload, put together from fragments where there were any. Like a Frame it is a place in bytes, good during
+ * the call that brings it.
+ */
 export interface IpPacket {
-  readonly protocol: number;
-  readonly source: string;
-  readonly destination: string;
-  readonly payload: Uint8Array;
+  protocol: number;
+  bytes: Uint8Array;
+  /** Source and destination stand one behind the other here, each of `addressBytes` (4 or 16). */
+  addressesAt: number;
+  addressBytes: number;
+  from: number;
+  to: number;
 }
 
 export const PROTOCOL_TCP = 6;
@@ -25,10 +31,11 @@ const AUTHENTICATION = 51;
 const DESTINATION = 60;
 const MOBILITY = 135;
 
+/** A packet as it was sent; whole where `offset` is 0 and no more follows. */
 interface Piece extends IpPacket {
-  readonly id: number;
-  readonly offset: number;
-  readonly more: boolean;
+  id: number;
+  offset: number;
+  more: boolean;
 }
 
 interface Reassembly {
@@ -39,18 +46,33 @@ interface Reassembly {
 
 export class IpReader {
   readonly #reassemblies = new Map<string, Reassembly>();
+  readonly #piece: Piece = {
+    protocol: 0,
+    bytes: new Uint8Array(),
+    addressesAt: 0,
+    addressBytes: 4,
+    from: 0,
+    to: 0,
+    id: 0,
+    offset: 0,
+    more: false,
+  };
 
   /** Null for what is damaged, incomplete or not IP. */
-  read(bytes: Uint8Array, atMs: number): IpPacket | null {
-    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const piece = (bytes[0] ?? 0) >> 4 === 4 ? readIpv4(view) : readIpv6(view);
-    if (piece === null) return null;
+  read(bytes: Uint8Array, from: number, to: number, atMs: number): IpPacket | null {
+    const piece = this.#piece;
+    piece.bytes = bytes;
+    const isRead = (bytes[from] ?? 0) >> 4 === 4 ? readIpv4(piece, from, to) : readIpv6(piece, from, to);
+    if (!isRead) return null;
     return piece.offset === 0 && !piece.more ? piece : this.#collect(piece, atMs);
   }
 
   #collect(piece: Piece, atMs: number): IpPacket | null {
-    if (piece.offset + piece.payload.length > IP_PAYLOAD_BYTES_MAX) return null;
-    const key = `${piece.source}>${piece.destination}/${piece.protocol}/${piece.id}`;
+    const payload = piece.bytes.slice(piece.from, piece.to);
+    if (piece.offset + payload.length > IP_PAYLOAD_BYTES_MAX) return null;
+    const { addressesAt, addressBytes } = piece;
+    const addresses = piece.bytes.slice(addressesAt, addressesAt + 2 * addressBytes);
+    const key = `${Buffer.from(addresses).toString('latin1')}/${piece.protocol}/${piece.id}`;
     let reassembly = this.#reassemblies.get(key);
     if (reassembly === undefined || atMs - reassembly.beganAtMs > REASSEMBLY_MS_MAX) {
       const oldest = this.#reassemblies.keys().next();
@@ -58,90 +80,113 @@ export class IpReader {
       reassembly = { beganAtMs: atMs, pieces: new Map(), totalBytes: null };
       this.#reassemblies.set(key, reassembly);
     }
-    reassembly.pieces.set(piece.offset, piece.payload);
-    if (!piece.more) reassembly.totalBytes = piece.offset + piece.payload.length;
+    reassembly.pieces.set(piece.offset, payload);
+    if (!piece.more) reassembly.totalBytes = piece.offset + payload.length;
     if (reassembly.pieces.size > FRAGMENTS_MAX) {
       this.#reassemblies.delete(key);
       return null;
     }
-    const payload = wholeOf(reassembly);
-    if (payload === null) return null;
+    const whole = wholeOf(addresses, reassembly);
+    if (whole === null) return null;
     this.#reassemblies.delete(key);
-    return { protocol: piece.protocol, source: piece.source, destination: piece.destination, payload };
+    return {
+      protocol: piece.protocol,
+      bytes: whole,
+      addressesAt: 0,
+      addressBytes,
+      from: addresses.length,
+      to: whole.length,
+    };
   }
 }
 
-/** Null while there are holes. Overlapping fragments are refused, as RFC 5722 §4 asks for IPv6. */
-function wholeOf({ pieces, totalBytes }: Reassembly): Uint8Array | null {
+/** Addresses and payload; null while there are holes. Overlaps are refused, as RFC 5722 §4 asks for IPv6. */
+function wholeOf(addresses: Uint8Array, { pieces, totalBytes }: Reassembly): Uint8Array | null {
   if (totalBytes === null) return null;
-  const whole = new Uint8Array(totalBytes);
+  const whole = new Uint8Array(addresses.length + totalBytes);
+  whole.set(addresses);
   let reached = 0;
   for (const [offset, bytes] of [...pieces].sort(([a], [b]) => a - b)) {
     if (offset !== reached || reached + bytes.length > totalBytes) return null;
-    whole.set(bytes, offset);
+    whole.set(bytes, addresses.length + offset);
     reached += bytes.length;
   }
   return reached === totalBytes ? whole : null;
 }
 
 /** RFC 791 §3.1. What the capture cut off is missing from the payload; the transport sees that by its own length. */
-function readIpv4(packet: Buffer): Piece | null {
-  if (packet.length < 20) return null;
-  const headerBytes = (packet.readUInt8(0) & 0x0f) * 4;
-  const stated = packet.readUInt16BE(2);
+function readIpv4(piece: Piece, from: number, to: number): boolean {
+  const { bytes } = piece;
+  if (to - from < 20) return false;
+  const headerBytes = ((bytes[from] ?? 0) & 0x0f) * 4;
+  const stated = halfAt(bytes, from + 2);
   // Zero: written by a network card that fills the length in later.
-  const totalBytes = stated === 0 ? packet.length : Math.min(stated, packet.length);
-  if (headerBytes < 20 || headerBytes > totalBytes) return null;
-  const fragment = packet.readUInt16BE(6);
-  return {
-    protocol: packet.readUInt8(9),
-    source: ipv4Text(packet, 12),
-    destination: ipv4Text(packet, 16),
-    payload: packet.subarray(headerBytes, totalBytes),
-    id: packet.readUInt16BE(4),
-    offset: (fragment & 0x1fff) * 8,
-    more: (fragment & 0x2000) !== 0,
-  };
+  const totalBytes = stated === 0 ? to - from : Math.min(stated, to - from);
+  if (headerBytes < 20 || headerBytes > totalBytes) return false;
+  const fragment = halfAt(bytes, from + 6);
+  piece.protocol = bytes[from + 9] ?? 0;
+  piece.addressesAt = from + 12;
+  piece.addressBytes = 4;
+  piece.from = from + headerBytes;
+  piece.to = from + totalBytes;
+  piece.id = halfAt(bytes, from + 4);
+  piece.offset = (fragment & 0x1fff) * 8;
+  piece.more = (fragment & 0x2000) !== 0;
+  return true;
 }
 
 /** RFC 8200 §4: extension headers are walked until the transport. */
-function readIpv6(packet: Buffer): Piece | null {
-  if (packet.length < 40) return null;
-  const stated = packet.readUInt16BE(4);
-  const end = stated === 0 ? packet.length : Math.min(40 + stated, packet.length);
-  const addresses = { source: ipv6Text(packet, 8), destination: ipv6Text(packet, 24) };
-  let protocol = packet.readUInt8(6);
-  let at = 40;
-  let fragment = { id: 0, offset: 0, more: false };
-  for (let count = 0; count < EXTENSION_HEADERS_MAX; count += 1) {
-    if (at + 8 > end) break;
+function readIpv6(piece: Piece, from: number, to: number): boolean {
+  const { bytes } = piece;
+  if (to - from < 40) return false;
+  const stated = halfAt(bytes, from + 4);
+  const end = stated === 0 ? to : Math.min(from + 40 + stated, to);
+  let protocol = bytes[from + 6] ?? 0;
+  let at = from + 40;
+  piece.id = 0;
+  piece.offset = 0;
+  piece.more = false;
+  for (let count = 0; count < EXTENSION_HEADERS_MAX && at + 8 <= end; count += 1) {
     if (protocol === FRAGMENT) {
-      const field = packet.readUInt16BE(at + 2);
-      fragment = { id: packet.readUInt32BE(at + 4), offset: field & 0xfff8, more: (field & 1) !== 0 };
-      protocol = packet.readUInt8(at);
+      const field = halfAt(bytes, at + 2);
+      piece.id = halfAt(bytes, at + 4) * 0x10000 + halfAt(bytes, at + 6);
+      piece.offset = field & 0xfff8;
+      piece.more = (field & 1) !== 0;
+      protocol = bytes[at] ?? 0;
       at += 8;
       // Only the first fragment has the headers that follow.
-      if (fragment.offset > 0) break;
+      if (piece.offset > 0) break;
     } else if (protocol === HOP_BY_HOP || protocol === ROUTING || protocol === DESTINATION || protocol === MOBILITY) {
-      protocol = packet.readUInt8(at);
-      at += (packet.readUInt8(at + 1) + 1) * 8;
+      protocol = bytes[at] ?? 0;
+      at += ((bytes[at + 1] ?? 0) + 1) * 8;
     } else if (protocol === AUTHENTICATION) {
-      protocol = packet.readUInt8(at);
-      at += (packet.readUInt8(at + 1) + 2) * 4;
+      protocol = bytes[at] ?? 0;
+      at += ((bytes[at + 1] ?? 0) + 2) * 4;
     } else {
       break;
     }
   }
-  return at > end ? null : { protocol, ...addresses, payload: packet.subarray(at, end), ...fragment };
+  piece.protocol = protocol;
+  piece.addressesAt = from + 8;
+  piece.addressBytes = 16;
+  piece.from = at;
+  piece.to = end;
+  return at <= end;
 }
 
-function ipv4Text(bytes: Buffer, at: number): string {
-  return `${bytes.readUInt8(at)}.${bytes.readUInt8(at + 1)}.${bytes.readUInt8(at + 2)}.${bytes.readUInt8(at + 3)}`;
+export function halfAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}
+
+/** An IPv4 or IPv6 address. */
+export function addressText(bytes: Uint8Array, at: number, addressBytes: number): string {
+  if (addressBytes === 4) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+  return ipv6Text(bytes, at);
 }
 
 /** RFC 5952 §4: no leading zeros, the longest run of two or more zero groups as `::`. */
-export function ipv6Text(bytes: Buffer, at: number): string {
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(at + index * 2));
+export function ipv6Text(bytes: Uint8Array, at: number): string {
+  const groups = Array.from({ length: 8 }, (_, index) => halfAt(bytes, at + index * 2));
   let best = { from: -1, length: 1 };
   for (let from = 0; from < 8; from += 1) {
     let length = 0;

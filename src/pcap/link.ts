@@ -21,68 +21,66 @@ const VLAN_TAGS: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100, 0x9200])
 const VLAN_DEPTH_MAX = 4;
 const PPP_IPV4 = 0x0021;
 const PPP_IPV6 = 0x0057;
+const NO_IP = -1;
 
-/** The bytes of an IP packet, or null where the frame holds none; its first four bits tell the version. */
-export function ipPacketOf(linkType: number, frame: Uint8Array): Uint8Array | null {
+/** Where an IP packet begins in a frame, or -1 where the frame holds none; its first four bits tell the version. */
+export function ipPacketAt(linkType: number, bytes: Uint8Array, from: number, to: number): number {
   switch (linkType) {
     case LINK_ETHERNET:
-      return byEtherType(frame, 12);
+      return byEtherType(bytes, from + 12, to);
     case LINK_LINUX_SLL:
-      return byEtherType(frame, 14);
-    case LINK_LINUX_SLL2: {
-      const type = half(frame, 0);
-      return type === null ? null : payloadOf(type, frame, 20);
-    }
+      return byEtherType(bytes, from + 14, to);
+    case LINK_LINUX_SLL2:
+      return payloadOf(half(bytes, from, to), bytes, from + 20, to);
     // The address family's number differs by system, so the IP version decides.
     case LINK_NULL:
     case LINK_LOOP:
-      return ipAt(frame, 4);
+      return ipAt(bytes, from + 4, to);
     case LINK_RAW:
     case LINK_RAW_OLD:
     case LINK_RAW_OPENBSD:
     case LINK_IPV4:
     case LINK_IPV6:
-      return ipAt(frame, 0);
+      return ipAt(bytes, from, to);
     case LINK_PPP:
       // RFC 1662 §3.1: an HDLC frame begins with address 0xff and control 0x03; both may be left out.
-      return byPpp(frame, frame[0] === 0xff && frame[1] === 0x03 ? 2 : 0);
+      return byPpp(bytes, half(bytes, from, to) === 0xff03 ? from + 2 : from, to);
     default:
-      return null;
+      return NO_IP;
   }
 }
 
-function byEtherType(frame: Uint8Array, at: number): Uint8Array | null {
+function byEtherType(bytes: Uint8Array, at: number, to: number): number {
   let offset = at;
   for (let depth = 0; depth <= VLAN_DEPTH_MAX; depth += 1) {
-    const type = half(frame, offset);
-    if (type === null) return null;
-    if (!VLAN_TAGS.has(type)) return payloadOf(type, frame, offset + 2);
+    const type = half(bytes, offset, to);
+    if (!VLAN_TAGS.has(type)) return payloadOf(type, bytes, offset + 2, to);
     offset += 4;
   }
-  return null;
+  return NO_IP;
 }
 
-function payloadOf(type: number, frame: Uint8Array, at: number): Uint8Array | null {
-  if (VLAN_TAGS.has(type)) return byEtherType(frame, at + 2);
-  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return ipAt(frame, at);
+function payloadOf(type: number, bytes: Uint8Array, at: number, to: number): number {
+  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return ipAt(bytes, at, to);
+  if (VLAN_TAGS.has(type)) return byEtherType(bytes, at + 2, to);
   // RFC 2516 §4: version and code, session, length; then PPP.
-  return type === ETHERTYPE_PPPOE ? byPpp(frame, at + 6) : null;
+  return type === ETHERTYPE_PPPOE ? byPpp(bytes, at + 6, to) : NO_IP;
 }
 
-function byPpp(frame: Uint8Array, at: number): Uint8Array | null {
+function byPpp(bytes: Uint8Array, at: number, to: number): number {
+  if (at >= to) return NO_IP;
   // RFC 1661 §6.5: an odd first byte is a compressed protocol field of one byte.
-  const isShort = ((frame[at] ?? 0) & 1) === 1;
-  const protocol = isShort ? (frame[at] ?? null) : half(frame, at);
-  return protocol === PPP_IPV4 || protocol === PPP_IPV6 ? ipAt(frame, at + (isShort ? 1 : 2)) : null;
+  const isShort = ((bytes[at] ?? 0) & 1) === 1;
+  const protocol = isShort ? (bytes[at] ?? 0) : half(bytes, at, to);
+  return protocol === PPP_IPV4 || protocol === PPP_IPV6 ? ipAt(bytes, at + (isShort ? 1 : 2), to) : NO_IP;
 }
 
-function ipAt(frame: Uint8Array, at: number): Uint8Array | null {
-  const version = (frame[at] ?? 0) >> 4;
-  return version === 4 || version === 6 ? frame.subarray(at) : null;
+function ipAt(bytes: Uint8Array, at: number, to: number): number {
+  const version = at < to ? (bytes[at] ?? 0) >> 4 : 0;
+  return version === 4 || version === 6 ? at : NO_IP;
 }
 
-function half(bytes: Uint8Array, at: number): number | null {
-  const high = bytes[at];
-  const low = bytes[at + 1];
-  return high === undefined || low === undefined ? null : (high << 8) | low;
+/** -1 past the end, which is no type. */
+function half(bytes: Uint8Array, at: number, to: number): number {
+  return at + 2 > to ? -1 : ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }

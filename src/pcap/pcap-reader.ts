@@ -1,4 +1,4 @@
-import { ByteQueue, FRAME_BYTES_MAX, type Frame, type FrameReader } from './frame.ts';
+import { ByteQueue, emptyFrame, FRAME_BYTES_MAX, type FrameReader, type FrameSink } from './frame.ts';
 
 /**
  * The classic format: a header of 24 bytes, then records.
@@ -22,7 +22,8 @@ const LINK_TYPE_MASK = 0xffff;
 
 export class PcapReader implements FrameReader {
   readonly #queue = new ByteQueue();
-  #format: { littleEndian: boolean; perMs: number; linkType: number } | null = null;
+  readonly #frame = emptyFrame();
+  #format: { readonly littleEndian: boolean; readonly perMs: number } | null = null;
   #fault: string | null = null;
 
   get fault(): string | null {
@@ -33,42 +34,45 @@ export class PcapReader implements FrameReader {
     return this.#queue.length;
   }
 
-  push(chunk: Uint8Array): Frame[] {
-    if (this.#fault !== null) return [];
+  push(chunk: Uint8Array, sink: FrameSink): void {
+    if (this.#fault !== null) return;
     this.#queue.push(chunk);
-    const frames: Frame[] = [];
-    if (this.#format === null && !this.#readHeader()) return frames;
-    for (let frame = this.#next(); frame !== null; frame = this.#next()) frames.push(frame);
-    return frames;
+    const format = this.#format ?? this.#readHeader();
+    if (format === null) return;
+    const { littleEndian, perMs } = format;
+    const { bytes, view, to } = this.#queue;
+    const frame = this.#frame;
+    let at = this.#queue.from;
+    while (to - at >= RECORD_HEADER_BYTES) {
+      const kept = view.getUint32(at + 8, littleEndian);
+      if (kept > FRAME_BYTES_MAX) {
+        this.#fault = `is damaged: a packet claims ${kept} bytes`;
+        break;
+      }
+      const from = at + RECORD_HEADER_BYTES;
+      if (from + kept > to) break;
+      frame.atMs = view.getUint32(at, littleEndian) * 1000 + view.getUint32(at + 4, littleEndian) / perMs;
+      frame.cut = view.getUint32(at + 12, littleEndian) > kept;
+      frame.bytes = bytes;
+      frame.from = from;
+      frame.to = from + kept;
+      sink(frame);
+      at = frame.to;
+    }
+    this.#queue.skipTo(at);
   }
 
-  #readHeader(): boolean {
-    if (this.#queue.length < FILE_HEADER_BYTES) return false;
-    const header = this.#queue.take(FILE_HEADER_BYTES);
-    const magic = PCAP_MAGICS[header.toString('hex', 0, 4)];
+  #readHeader(): { readonly littleEndian: boolean; readonly perMs: number } | null {
+    const { bytes, view, from, length } = this.#queue;
+    if (length < FILE_HEADER_BYTES) return null;
+    const magic = PCAP_MAGICS[Buffer.from(bytes.subarray(from, from + 4)).toString('hex')];
     if (magic === undefined) {
       this.#fault = 'is not a packet capture';
-      return false;
-    }
-    const linkType = magic.littleEndian ? header.readUInt32LE(20) : header.readUInt32BE(20);
-    this.#format = { ...magic, linkType: linkType & LINK_TYPE_MASK };
-    return true;
-  }
-
-  #next(): Frame | null {
-    const format = this.#format;
-    if (format === null || this.#queue.length < RECORD_HEADER_BYTES) return null;
-    const header = this.#queue.peek(RECORD_HEADER_BYTES);
-    const word = (at: number): number => (format.littleEndian ? header.readUInt32LE(at) : header.readUInt32BE(at));
-    const kept = word(8);
-    if (kept > FRAME_BYTES_MAX) {
-      this.#fault = `is damaged: a packet claims ${kept} bytes`;
       return null;
     }
-    if (this.#queue.length < RECORD_HEADER_BYTES + kept) return null;
-    const atMs = word(0) * 1000 + word(4) / format.perMs;
-    const cut = word(12) > kept;
-    this.#queue.take(RECORD_HEADER_BYTES);
-    return { linkType: format.linkType, atMs, bytes: this.#queue.take(kept), cut };
+    this.#frame.linkType = view.getUint32(from + 20, magic.littleEndian) & LINK_TYPE_MASK;
+    this.#queue.skipTo(from + FILE_HEADER_BYTES);
+    this.#format = magic;
+    return magic;
   }
 }

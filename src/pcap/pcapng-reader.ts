@@ -1,4 +1,12 @@
-import { BLOCK_BYTES_MAX, ByteQueue, FRAME_BYTES_MAX, type Frame, type FrameReader, INTERFACES_MAX } from './frame.ts';
+import {
+  BLOCK_BYTES_MAX,
+  ByteQueue,
+  emptyFrame,
+  FRAME_BYTES_MAX,
+  type FrameReader,
+  type FrameSink,
+  INTERFACES_MAX,
+} from './frame.ts';
 
 /**
  * pcapng (draft-ietf-opsawg-pcapng): blocks, each with its length before and after.
@@ -8,6 +16,7 @@ import { BLOCK_BYTES_MAX, ByteQueue, FRAME_BYTES_MAX, type Frame, type FrameRead
  *
  * A section header sets the byte order and forgets the interfaces. Time resolution is the interface's (if_tsresol,
  * option 9): 10^-n s, or 2^-n s with the top bit set; microseconds without it. if_tsoffset (option 14) is in seconds.
+ * Blocks of other types are passed over.
  */
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE = 1;
@@ -18,6 +27,7 @@ const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 const OPTION_TIME_RESOLUTION = 9;
 const OPTION_TIME_OFFSET = 14;
 const BLOCK_BYTES_MIN = 12;
+const TIMED_HEADER_BYTES = 20;
 
 interface Interface {
   readonly linkType: number;
@@ -29,11 +39,10 @@ interface Interface {
 
 export class PcapngReader implements FrameReader {
   readonly #queue = new ByteQueue();
+  readonly #frame = emptyFrame();
   #interfaces: Interface[] = [];
   #littleEndian = true;
   #fault: string | null = null;
-  /** A simple packet block has no time of its own: it takes the last one. */
-  #lastAtMs = 0;
 
   get fault(): string | null {
     return this.#fault;
@@ -43,30 +52,31 @@ export class PcapngReader implements FrameReader {
     return this.#queue.length;
   }
 
-  push(chunk: Uint8Array): Frame[] {
-    if (this.#fault !== null) return [];
+  push(chunk: Uint8Array, sink: FrameSink): void {
+    if (this.#fault !== null) return;
     this.#queue.push(chunk);
-    const frames: Frame[] = [];
-    while (this.#fault === null && this.#queue.length >= BLOCK_BYTES_MIN) {
-      const head = this.#queue.peek(BLOCK_BYTES_MIN);
-      const isSection = head.readUInt32LE(0) === SECTION_HEADER;
-      if (isSection && !this.#beginSection(head)) break;
-      const length = this.#word(head, 4);
+    const { bytes, view, to } = this.#queue;
+    this.#frame.bytes = bytes;
+    let at = this.#queue.from;
+    while (to - at >= BLOCK_BYTES_MIN) {
+      if (view.getUint32(at, true) === SECTION_HEADER && !this.#beginSection(view, at)) break;
+      const length = view.getUint32(at + 4, this.#littleEndian);
       if (length < BLOCK_BYTES_MIN || length % 4 !== 0 || length > BLOCK_BYTES_MAX) {
         this.#fault = `is damaged: a block claims ${length} bytes`;
         break;
       }
-      if (this.#queue.length < length) break;
-      const block = this.#queue.take(length);
-      const frame = this.#readBlock(this.#word(block, 0), block.subarray(8, length - 4));
-      if (frame !== null) frames.push(frame);
+      if (to - at < length) break;
+      const type = view.getUint32(at, this.#littleEndian);
+      if (this.#readBlock(type, view, at + 8, at + length - 4)) sink(this.#frame);
+      if (this.#fault !== null) break;
+      at += length;
     }
-    return frames;
+    this.#queue.skipTo(at);
   }
 
-  #beginSection(head: Buffer): boolean {
-    if (head.readUInt32LE(8) === BYTE_ORDER_MAGIC) this.#littleEndian = true;
-    else if (head.readUInt32BE(8) === BYTE_ORDER_MAGIC) this.#littleEndian = false;
+  #beginSection(view: DataView, at: number): boolean {
+    if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) this.#littleEndian = true;
+    else if (view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC) this.#littleEndian = false;
     else {
       this.#fault = 'is damaged: a section without its byte order';
       return false;
@@ -75,70 +85,77 @@ export class PcapngReader implements FrameReader {
     return true;
   }
 
-  #readBlock(type: number, body: Buffer): Frame | null {
+  /** True where the frame was filled. */
+  #readBlock(type: number, view: DataView, from: number, to: number): boolean {
     switch (type) {
       case INTERFACE:
-        this.#addInterface(body);
-        return null;
+        this.#addInterface(view, from, to);
+        return false;
       case ENHANCED_PACKET:
-        return body.length < 20 ? null : this.#timedPacket(body, this.#word(body, 0));
+        if (to - from < TIMED_HEADER_BYTES) return false;
+        return this.#timedPacket(view, from, to, view.getUint32(from, this.#littleEndian));
       case OBSOLETE_PACKET:
-        return body.length < 20 ? null : this.#timedPacket(body, this.#half(body, 0));
+        if (to - from < TIMED_HEADER_BYTES) return false;
+        return this.#timedPacket(view, from, to, view.getUint16(from, this.#littleEndian));
       case SIMPLE_PACKET:
-        return body.length < 4 ? null : this.#simplePacket(body);
+        return to - from >= 4 && this.#simplePacket(view, from, to);
       default:
-        return null;
+        return false;
     }
   }
 
-  #addInterface(body: Buffer): void {
-    if (body.length < 8) return;
+  #addInterface(view: DataView, from: number, to: number): void {
+    if (to - from < 8) return;
     if (this.#interfaces.length >= INTERFACES_MAX) {
       this.#fault = `has more than ${INTERFACES_MAX} interfaces`;
       return;
     }
+    const little = this.#littleEndian;
     let perMs = 1_000;
     let offsetMs = 0;
-    for (let at = 8; at + 4 <= body.length; ) {
-      const code = this.#half(body, at);
-      const length = this.#half(body, at + 2);
-      const value = body.subarray(at + 4, at + 4 + length);
-      if (code === OPTION_TIME_RESOLUTION && value.length >= 1) perMs = unitsPerMs(value.readUInt8(0));
-      if (code === OPTION_TIME_OFFSET && value.length >= 8) {
-        offsetMs = Number(this.#littleEndian ? value.readBigInt64LE(0) : value.readBigInt64BE(0)) * 1000;
+    for (let at = from + 8; at + 4 <= to; ) {
+      const code = view.getUint16(at, little);
+      const length = view.getUint16(at + 2, little);
+      const isWhole = at + 4 + length <= to;
+      if (code === OPTION_TIME_RESOLUTION && length >= 1 && isWhole) perMs = unitsPerMs(view.getUint8(at + 4));
+      if (code === OPTION_TIME_OFFSET && length >= 8 && isWhole) {
+        offsetMs = Number(view.getBigInt64(at + 4, little)) * 1000;
       }
       at += 4 + length + ((4 - (length % 4)) % 4);
     }
-    this.#interfaces.push({ linkType: this.#half(body, 0), snapLength: this.#word(body, 4), perMs, offsetMs });
+    const [linkType, snapLength] = [view.getUint16(from, little), view.getUint32(from + 4, little)];
+    this.#interfaces.push({ linkType, snapLength, perMs, offsetMs });
   }
 
   /** Enhanced and obsolete packet blocks: interface, time (high, low), kept, on the wire, bytes. */
-  #timedPacket(body: Buffer, interfaceId: number): Frame | null {
-    const from = this.#interfaces[interfaceId];
-    const kept = this.#word(body, 12);
-    if (from === undefined || kept > body.length - 20 || kept > FRAME_BYTES_MAX) return null;
-    const units = this.#word(body, 4) * 2 ** 32 + this.#word(body, 8);
-    this.#lastAtMs = units / from.perMs + from.offsetMs;
-    const cut = this.#word(body, 16) > kept;
-    return { linkType: from.linkType, atMs: this.#lastAtMs, bytes: body.subarray(20, 20 + kept), cut };
+  #timedPacket(view: DataView, from: number, to: number, interfaceId: number): boolean {
+    const little = this.#littleEndian;
+    const of = this.#interfaces[interfaceId];
+    const kept = view.getUint32(from + 12, little);
+    if (of === undefined || kept > to - from - TIMED_HEADER_BYTES || kept > FRAME_BYTES_MAX) return false;
+    const units = view.getUint32(from + 4, little) * 2 ** 32 + view.getUint32(from + 8, little);
+    const frame = this.#frame;
+    frame.linkType = of.linkType;
+    frame.atMs = units / of.perMs + of.offsetMs;
+    frame.cut = view.getUint32(from + 16, little) > kept;
+    frame.from = from + TIMED_HEADER_BYTES;
+    frame.to = frame.from + kept;
+    return true;
   }
 
-  #simplePacket(body: Buffer): Frame | null {
-    const from = this.#interfaces[0];
-    if (from === undefined) return null;
-    const onTheWire = this.#word(body, 0);
-    const limit = from.snapLength === 0 ? onTheWire : Math.min(onTheWire, from.snapLength);
-    const kept = Math.min(limit, body.length - 4, FRAME_BYTES_MAX);
-    const bytes = body.subarray(4, 4 + kept);
-    return { linkType: from.linkType, atMs: this.#lastAtMs, bytes, cut: onTheWire > kept };
-  }
-
-  #word(bytes: Buffer, at: number): number {
-    return this.#littleEndian ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-  }
-
-  #half(bytes: Buffer, at: number): number {
-    return this.#littleEndian ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
+  /** It has no time of its own: it keeps that of the packet before it. */
+  #simplePacket(view: DataView, from: number, to: number): boolean {
+    const of = this.#interfaces[0];
+    if (of === undefined) return false;
+    const onTheWire = view.getUint32(from, this.#littleEndian);
+    const limit = of.snapLength === 0 ? onTheWire : Math.min(onTheWire, of.snapLength);
+    const kept = Math.min(limit, to - from - 4, FRAME_BYTES_MAX);
+    const frame = this.#frame;
+    frame.linkType = of.linkType;
+    frame.cut = onTheWire > kept;
+    frame.from = from + 4;
+    frame.to = frame.from + kept;
+    return true;
   }
 }
 

@@ -1,11 +1,15 @@
-/** One RTP packet of a stream. */
+/** One RTP packet of a stream: a place in bytes, good during the call that brings it. */
 export interface RtpView {
-  readonly payloadType: number;
-  readonly sequenceNumber: number;
-  readonly timestamp: number;
-  readonly payload: Uint8Array;
+  payloadType: number;
+  sequenceNumber: number;
+  timestamp: number;
+  marker: boolean;
+  /** The payload. */
+  bytes: Uint8Array;
+  from: number;
+  to: number;
   /** Milliseconds since the Unix epoch, when it was captured. */
-  readonly atMs: number;
+  atMs: number;
 }
 
 /** Packets that wait for a missing one before it is given up as lost: a second of 20 ms packets. */
@@ -13,7 +17,7 @@ export const REORDER_PACKETS_MAX = 50;
 /** RFC 3550 appendix A.1, MAX_DROPOUT: a larger jump is a sender that began again. */
 const SEQUENCE_JUMP_MAX = 3000;
 
-/** Hands a stream's packets on by sequence number, each once. */
+/** Hands a stream's packets on by sequence number, each once. Only one that waits for another is copied. */
 export class Reorder {
   readonly #waiting = new Map<number, RtpView>();
   readonly #emit: (packet: RtpView) => void;
@@ -28,6 +32,11 @@ export class Reorder {
   push(packet: RtpView): void {
     const next = this.#next ?? packet.sequenceNumber;
     const ahead = distance(packet.sequenceNumber, next);
+    if (ahead === 0 && this.#waiting.size === 0) {
+      this.#next = (next + 1) & 0xffff;
+      this.#emit(packet);
+      return;
+    }
     if (Math.abs(ahead) > SEQUENCE_JUMP_MAX) {
       this.flush();
       this.#next = packet.sequenceNumber;
@@ -37,7 +46,7 @@ export class Reorder {
     } else {
       this.#next = next;
     }
-    this.#waiting.set(packet.sequenceNumber, packet);
+    this.#waiting.set(packet.sequenceNumber, kept(packet));
     this.#drain();
     if (this.#waiting.size > REORDER_PACKETS_MAX) this.#skip();
   }
@@ -66,6 +75,12 @@ export class Reorder {
       this.#emit(packet);
     }
   }
+}
+
+/** A copy that stays. */
+export function kept(packet: RtpView): RtpView {
+  const bytes = packet.bytes.slice(packet.from, packet.to);
+  return { ...packet, bytes, from: 0, to: bytes.length };
 }
 
 /** Signed distance in sequence numbers, wrap included. */

@@ -1,17 +1,17 @@
-import { RtpPacket } from 'rtp.js/packets';
-import { Reorder, type RtpView } from './reorder.ts';
-import type { UdpDatagram } from './transport.ts';
+import { FlowTable } from './flow-table.ts';
+import { kept, Reorder, type RtpView } from './reorder.ts';
+import { readRtp, ssrcAt } from './rtp.ts';
+import { type Ends, endsOf, type Transport } from './transport.ts';
 
 /** One RTP stream: a source, a destination, an SSRC. */
-export interface RtpStream {
+export interface RtpStream extends Ends {
   /** `src:port>dst:port/ssrc`, the SSRC as 8 hexadecimal digits. */
   readonly name: string;
-  readonly source: string;
-  readonly destination: string;
   readonly firstAtMs: number;
 }
 
-export type StreamSink = (stream: RtpStream, packet: RtpView) => void;
+/** Takes a stream's packets in order, each once. */
+export type PacketSink = (packet: RtpView) => void;
 
 export const STREAMS_MAX = 4096;
 /** Without SIP: this many packets of one SSRC, in step, make a stream. */
@@ -19,10 +19,18 @@ export const PROBATION_PACKETS = 3;
 /** In step: at most this far from the packet before. */
 const PROBATION_STEP_MAX = 100;
 
-interface Entry extends RtpStream {
-  readonly reorder: Reorder;
+interface Entry {
+  readonly stream: RtpStream;
   /** Packets of a stream that is not yet believed; null once it is. */
   probation: RtpView[] | null;
+  reorder: Reorder | null;
+}
+
+export interface StreamRules {
+  /** SDP named one of these endpoints. */
+  isNamed(ends: Ends): boolean;
+  /** A stream is believed: where do its packets go? */
+  begin(stream: RtpStream): PacketSink;
 }
 
 /**
@@ -30,83 +38,73 @@ interface Entry extends RtpStream {
  * be RTP's (RFC 3550 §5.1), the payload type one that RFC 3551 leaves to RTP, and a few packets must be in step.
  */
 export class RtpStreams {
-  readonly #entries = new Map<string, Entry>();
-  readonly #sink: StreamSink;
+  readonly #entries = new FlowTable<Entry>();
+  /** In the order in which they came; the first gives way. */
+  readonly #unbelieved = new Set<Entry>();
+  readonly #rules: StreamRules;
+  readonly #view: RtpView = {
+    payloadType: 0,
+    sequenceNumber: 0,
+    timestamp: 0,
+    marker: false,
+    bytes: new Uint8Array(),
+    from: 0,
+    to: 0,
+    atMs: 0,
+  };
   /** Datagrams of streams past the limit. */
   ignored = 0;
 
-  constructor(sink: StreamSink) {
-    this.#sink = sink;
+  constructor(rules: StreamRules) {
+    this.#rules = rules;
   }
 
-  /** False where this is no RTP. */
-  push(datagram: UdpDatagram, atMs: number, isNamedBySdp: boolean): boolean {
-    const packet = readRtp(datagram.payload);
-    if (packet === null) return false;
-    const ssrc = packet.getSsrc().toString(16).padStart(8, '0');
-    const name = `${datagram.source}>${datagram.destination}/${ssrc}`;
-    const entry = this.#entries.get(name) ?? this.#add(name, datagram, atMs);
-    if (entry === null) {
-      this.ignored += 1;
-      return false;
-    }
-    const payload = packet.getPayload();
-    const view: RtpView = {
-      payloadType: packet.getPayloadType(),
-      sequenceNumber: packet.getSequenceNumber(),
-      timestamp: packet.getTimestamp(),
-      payload: new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength),
-      atMs,
-    };
-    if (entry.probation === null) entry.reorder.push(view);
-    else this.#judge(entry, view, isNamedBySdp);
-    return true;
+  push(datagram: Transport, atMs: number): void {
+    const view = this.#view;
+    if (!readRtp(datagram.bytes, datagram.from, datagram.to, view)) return;
+    view.atMs = atMs;
+    const ssrc = ssrcAt(datagram.bytes, datagram.from);
+    const entry = this.#entries.find(datagram, ssrc) ?? this.#add(datagram, ssrc, atMs);
+    if (entry === null) this.ignored += 1;
+    else if (entry.reorder !== null) entry.reorder.push(view);
+    else this.#judge(entry, view);
   }
 
   /** The end of the capture. */
   finish(): void {
-    for (const entry of this.#entries.values()) if (entry.probation === null) entry.reorder.flush();
+    for (const entry of this.#entries.values()) entry.reorder?.flush();
   }
 
-  #add(name: string, datagram: UdpDatagram, atMs: number): Entry | null {
+  #add(datagram: Transport, ssrc: number, atMs: number): Entry | null {
     if (this.#entries.size >= STREAMS_MAX && !this.#evict()) return null;
-    const { source, destination } = datagram;
-    const stream: RtpStream = { name, source, destination, firstAtMs: atMs };
-    const reorder = new Reorder((packet) => this.#sink(stream, packet));
-    const entry: Entry = { ...stream, reorder, probation: [] };
-    this.#entries.set(name, entry);
+    const ends = endsOf(datagram);
+    const name = `${ends.source}>${ends.destination}/${ssrc.toString(16).padStart(8, '0')}`;
+    const entry: Entry = { stream: { name, ...ends, firstAtMs: atMs }, reorder: null, probation: [] };
+    this.#entries.add(datagram, ssrc, entry);
+    this.#unbelieved.add(entry);
     return entry;
   }
 
   /** Makes room by forgetting a stream that nobody believed. */
   #evict(): boolean {
-    for (const [name, entry] of this.#entries) {
-      if (entry.probation !== null) return this.#entries.delete(name);
-    }
-    return false;
+    const oldest = this.#unbelieved.values().next();
+    if (oldest.done === true) return false;
+    this.#unbelieved.delete(oldest.value);
+    this.#entries.delete(oldest.value);
+    return true;
   }
 
-  #judge(entry: Entry, view: RtpView, isNamedBySdp: boolean): void {
+  #judge(entry: Entry, view: RtpView): void {
     const waiting = entry.probation ?? [];
     const before = waiting.at(-1);
     const step = before === undefined ? 0 : ((view.sequenceNumber - before.sequenceNumber + 0x8000) & 0xffff) - 0x8000;
-    entry.probation = Math.abs(step) <= PROBATION_STEP_MAX ? [...waiting, view] : [view];
-    if (!isNamedBySdp && entry.probation.length < PROBATION_PACKETS) return;
+    const copy = kept(view);
+    entry.probation = Math.abs(step) <= PROBATION_STEP_MAX ? [...waiting, copy] : [copy];
+    if (entry.probation.length < PROBATION_PACKETS && !this.#rules.isNamed(entry.stream)) return;
     const believed = entry.probation;
     entry.probation = null;
+    this.#unbelieved.delete(entry);
+    entry.reorder = new Reorder(this.#rules.begin(entry.stream));
     for (const packet of believed) entry.reorder.push(packet);
-  }
-}
-
-/** Null where it is no RTP; rtp.js throws on what it cannot parse. */
-function readRtp(payload: Uint8Array): RtpPacket | null {
-  const first = payload[0] ?? 0;
-  const payloadType = (payload[1] ?? 0) & 0x7f;
-  // RFC 3551 §6: 35-71 are unassigned and 72-76 collide with RTCP; RFC 5761 §4 keeps 64-95 free of RTP.
-  if (payload.length < 13 || first >> 6 !== 2 || (payloadType > 34 && payloadType < 96)) return null;
-  try {
-    return new RtpPacket(new DataView(payload.buffer, payload.byteOffset, payload.byteLength));
-  } catch {
-    return null;
   }
 }

@@ -1,15 +1,11 @@
 import type { InfoPress } from './capture.ts';
 import { type CodecName, parseInfoKey, parseSdp, type SipMessage } from './sip.ts';
+import type { Ends } from './transport.ts';
 
 export const CALLS_MAX = 4096;
 export const ENDPOINTS_MAX = 16_384;
 /** INFO requests remembered per call, so that a retransmission is not a second press. */
 const INFOS_MAX = 1024;
-
-interface Ends {
-  readonly source: string;
-  readonly destination: string;
-}
 
 interface Call {
   readonly atMs: number;
@@ -22,6 +18,8 @@ interface Call {
 export class Sessions {
   readonly #calls = new Map<string, Call>();
   readonly #codecs = new Map<string, Map<number, CodecName>>();
+  /** Grows with each description, so that an answer of `codecOf` may be kept until then. */
+  version = 0;
 
   /** SDP named one of these endpoints. */
   knows(ends: Ends): boolean {
@@ -58,6 +56,7 @@ export class Sessions {
   }
 
   #learn(body: string, sender: string, call: Call): void {
+    this.version += 1;
     for (const { endpoint, codecs } of parseSdp(body)) {
       const oldest = this.#codecs.keys().next();
       if (this.#codecs.size >= ENDPOINTS_MAX && oldest.done !== true) this.#codecs.delete(oldest.value);

@@ -1,5 +1,13 @@
 import { SIP_BYTES_MAX, sipMessageLength } from './sip.ts';
-import type { TcpSegment } from './transport.ts';
+import type { Ends } from './transport.ts';
+
+/** Its payload is the reader's to keep. */
+export interface TcpSegment extends Ends {
+  readonly sequence: number;
+  readonly isSyn: boolean;
+  readonly isReset: boolean;
+  readonly payload: Uint8Array;
+}
 
 export const CONNECTIONS_MAX = 1024;
 /** Segments that wait for an earlier one. */

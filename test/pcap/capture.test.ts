@@ -6,11 +6,17 @@ import { cooked, ethernet, ipv4, ipv6, pcapFile, pcapngFile, rtp, telephoneEvent
 
 const EPOCH_MS = 1_767_225_600_000;
 
+/** Frames that stay: a reader's own are good during the call only. */
 function framesOf(file: Buffer, chunkBytes = file.length): Frame[] {
   const reader = frameReaderFor(file);
   if (reader === null) throw new Error('no reader');
   const frames: Frame[] = [];
-  for (let at = 0; at < file.length; at += chunkBytes) frames.push(...reader.push(file.subarray(at, at + chunkBytes)));
+  for (let at = 0; at < file.length; at += chunkBytes) {
+    reader.push(file.subarray(at, at + chunkBytes), (frame) => {
+      const bytes = frame.bytes.slice(frame.from, frame.to);
+      frames.push({ ...frame, bytes, from: 0, to: bytes.length });
+    });
+  }
   expect(reader.fault).toBeNull();
   expect(reader.pending).toBe(0);
   return frames;
@@ -20,7 +26,7 @@ function framesOf(file: Buffer, chunkBytes = file.length): Frame[] {
 function packetsOf(frames: readonly Frame[]): string[] {
   const seen: string[] = [];
   const capture = new Capture({
-    rtp: (stream, packet) => seen.push(`${stream.name} ${packet.payloadType} ${packet.sequenceNumber}`),
+    stream: (stream) => (packet) => seen.push(`${stream.name} ${packet.payloadType} ${packet.sequenceNumber}`),
     info: () => {},
   });
   for (const frame of frames) capture.frame(frame);
@@ -28,7 +34,14 @@ function packetsOf(frames: readonly Frame[]): string[] {
   return seen;
 }
 
-const asFrame = (linkType: number, bytes: Uint8Array, atMs = 0): Frame => ({ linkType, atMs, bytes, cut: false });
+const asFrame = (linkType: number, bytes: Uint8Array, atMs = 0): Frame => ({
+  linkType,
+  atMs,
+  bytes,
+  from: 0,
+  to: bytes.length,
+  cut: false,
+});
 const datagram = (sequenceNumber: number): Uint8Array =>
   udp(CALLER, rtp({ payloadType: 101, sequenceNumber, timestamp: 1600, ssrc: 7 }, telephoneEvent(1, false, 160)));
 const packet = (sequenceNumber: number): Uint8Array => ipv4(CALLER, 17, datagram(sequenceNumber));

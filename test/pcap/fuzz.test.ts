@@ -60,7 +60,7 @@ describe('reading damaged captures', () => {
       }),
       { numRuns: 500 },
     );
-    const capture = new Capture({ rtp: () => {}, info: () => {} });
+    const capture = new Capture({ stream: () => () => {}, info: () => {} });
     const linkTypes = fc.constantFrom(0, 1, 9, 12, 14, 101, 108, 113, 228, 229, 276, 147);
     const ipHeads = fc.constantFrom('4500', '4f00', '6000', '0800', '8100', '88a8', '86dd', '');
     fc.assert(
@@ -70,7 +70,8 @@ describe('reading damaged captures', () => {
         fc.uint8Array({ maxLength: 200 }),
         fc.nat(100_000),
         (linkType, head, noise, atMs) => {
-          capture.frame({ linkType, atMs, bytes: Buffer.concat([Buffer.from(head, 'hex'), noise]), cut: false });
+          const bytes = Buffer.concat([Buffer.from(head, 'hex'), noise]);
+          capture.frame({ linkType, atMs, bytes, from: 0, to: bytes.length, cut: false });
         },
       ),
       { numRuns: 3000 },

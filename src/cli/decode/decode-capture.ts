@@ -1,4 +1,5 @@
 import { Capture, type CaptureCounts, frameReaderFor, type InfoPress } from '../../pcap/capture.ts';
+import type { Frame } from '../../pcap/frame.ts';
 import type { KeyPress, StreamPresses } from './key-press.ts';
 import { mergePresses } from './merge.ts';
 import { StreamDecoder } from './stream-decoder.ts';
@@ -21,15 +22,17 @@ export class CaptureDecoder {
   readonly #decoders = new Map<string, StreamDecoder>();
   readonly #infos: InfoPress[] = [];
   readonly #capture = new Capture({
-    rtp: (stream, packet, codec) => {
+    stream: (stream) => {
       const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream);
       this.#decoders.set(stream.name, decoder);
-      decoder.push(packet, codec);
+      return (packet, codec) => decoder.push(packet, codec);
     },
     info: (press) => {
       if (this.#infos.length < INFOS_MAX) this.#infos.push(press);
     },
   });
+
+  readonly #take = (frame: Frame): void => this.#capture.frame(frame);
 
   constructor(head: Uint8Array) {
     this.#reader = frameReaderFor(head);
@@ -37,7 +40,7 @@ export class CaptureDecoder {
 
   /** False where no more is wanted: the file is damaged from here on. */
   push(chunk: Uint8Array): boolean {
-    for (const frame of this.#reader?.push(chunk) ?? []) this.#capture.frame(frame);
+    this.#reader?.push(chunk, this.#take);
     return this.#reader?.fault === null;
   }
 
@@ -46,7 +49,7 @@ export class CaptureDecoder {
     const alone = this.#placeInfos();
     const streams = [...this.#decoders.values()].map((decoder) => ({
       stream: decoder.stream.name,
-      presses: decoder.finish(),
+      presses: decoder.finish().merged,
     }));
     const fault = this.#reader === null ? 'is not a packet capture' : this.#reader.fault;
     return { streams: [...streams, ...alone], counts, fault, isCutOff: (this.#reader?.pending ?? 0) > 0 };

@@ -20,7 +20,7 @@ export function decodeWav(bytes: Uint8Array, progress: (done: number) => void): 
     const track = new ToneTrack();
     const samples = toEightKilohertz(channel, sampleRate);
     for (let at = 0; at < samples.length; at += CHUNK_SAMPLES) {
-      track.push(at, samples.subarray(at, at + CHUNK_SAMPLES), 0);
+      track.feed(samples.subarray(at, at + CHUNK_SAMPLES));
       progress((index + at / samples.length) / channels.length);
     }
     presses = mergePresses(presses, track.finish());

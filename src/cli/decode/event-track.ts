@@ -18,9 +18,10 @@ const EVENT_CODE_MAX = 16;
 const DISAGREEMENT_MS_MAX = 500;
 
 /** RFC 4733 §2.3: four bytes, the reserved bit zero; keys and hook flash. */
-export function looksLikeEvent(payload: Uint8Array): boolean {
-  const whole = payload.length % EVENT_BYTES === 0 && payload.length <= BLOCKS_MAX * EVENT_BYTES && payload.length > 0;
-  return whole && (payload[0] ?? 255) <= EVENT_CODE_MAX && ((payload[1] ?? 0) & 0x40) === 0;
+export function looksLikeEvent({ bytes, from, to }: RtpView): boolean {
+  const length = to - from;
+  const whole = length % EVENT_BYTES === 0 && length <= BLOCKS_MAX * EVENT_BYTES && length > 0;
+  return whole && (bytes[from] ?? 255) <= EVENT_CODE_MAX && ((bytes[from + 1] ?? 0) & 0x40) === 0;
 }
 
 /** Events of one payload type of one stream. */
@@ -36,8 +37,8 @@ export class EventTrack {
 
   push(packet: RtpView, atMs: number): void {
     // Nobody said that this type carries events, and here it does not.
-    if (!this.#isNamedBySdp && !looksLikeEvent(packet.payload)) this.#isSpoiled = true;
-    const update = this.#decoder.event(packet.timestamp, packet.payload);
+    if (!this.#isNamedBySdp && !looksLikeEvent(packet)) this.#isSpoiled = true;
+    const update = this.#decoder.event(packet.timestamp, packet.bytes, packet.from, packet.to);
     if (update === null) return;
     const { event, volume, timestamp, durationTs } = update;
     const last = this.#presses.at(-1);

@@ -1,11 +1,10 @@
-import { decodeAlaw, decodeUlaw } from '../../lib/g711.ts';
-import type { RtpView } from '../../pcap/reorder.ts';
+import { kept, type RtpView } from '../../pcap/reorder.ts';
 import type { RtpStream } from '../../pcap/rtp-streams.ts';
 import type { CodecName } from '../../pcap/sip.ts';
 import { EventTrack, looksLikeEvent } from './event-track.ts';
 import type { KeyPress } from './key-press.ts';
 import { mergePresses } from './merge.ts';
-import { ToneTrack } from './tone-track.ts';
+import { type AudioSink, ToneTrack } from './tone-track.ts';
 
 const CLOCK_RATES = [8_000, 16_000, 32_000, 48_000];
 const CLOCK_RATE_DEFAULT = 8_000;
@@ -13,32 +12,42 @@ const CLOCK_RATE_DEFAULT = 8_000;
 const CLOCK_SPAN_MS_MIN = 200;
 const DYNAMIC_TYPE_MIN = 96;
 
+/** Presses of one stream, by path and merged. */
+export interface StreamKeys {
+  readonly events: readonly KeyPress[];
+  readonly tones: readonly KeyPress[];
+  readonly merged: readonly KeyPress[];
+}
+
 /** Finds the key presses of one RTP stream; packets come in order. */
 export class StreamDecoder {
   readonly stream: RtpStream;
+  readonly #audio: AudioSink | null;
   readonly #events = new Map<number, EventTrack>();
   readonly #infos: KeyPress[] = [];
   #tones: ToneTrack | null = null;
   #clockRate: number | null = null;
   #first: RtpView | null = null;
-  #last: RtpView | null = null;
+  #lastTimestamp = 0;
+  #lastAtMs = 0;
 
-  constructor(stream: RtpStream) {
+  constructor(stream: RtpStream, audio: AudioSink | null = null) {
     this.stream = stream;
+    this.#audio = audio;
   }
 
   push(packet: RtpView, codec: CodecName | null): void {
-    this.#first ??= packet;
-    this.#last = packet;
+    this.#first ??= kept(packet);
+    this.#lastTimestamp = packet.timestamp;
+    this.#lastAtMs = packet.atMs;
     const atMs = packet.atMs - this.stream.firstAtMs;
     const kind = kindOf(packet, codec) ?? (this.#events.has(packet.payloadType) ? 'event' : null);
     if (kind === 'event') {
       if (codec !== null) this.#clockRate = codec.clockRate;
       this.#eventTrack(packet.payloadType, codec !== null).push(packet, atMs);
     } else if (kind !== null) {
-      this.#tones ??= new ToneTrack();
-      const samples = kind === 'ulaw' ? decodeUlaw(packet.payload) : decodeAlaw(packet.payload);
-      this.#tones.push(packet.timestamp, samples, atMs);
+      this.#tones ??= new ToneTrack(this.#audio);
+      this.#tones.push(kind, packet, atMs);
     }
   }
 
@@ -47,11 +56,17 @@ export class StreamDecoder {
     this.#infos.push(press);
   }
 
-  finish(): KeyPress[] {
+  /** From its first packet to its last. */
+  get durationMs(): number {
+    return this.#first === null ? 0 : this.#lastAtMs - this.stream.firstAtMs;
+  }
+
+  finish(): StreamKeys {
     const firstTimestamp = this.#first?.timestamp ?? 0;
     const clockRate = this.#clockRate ?? (this.#tones === null ? this.#measuredClockRate() : CLOCK_RATE_DEFAULT);
     const events = [...this.#events.values()].flatMap((track) => track.finish(firstTimestamp, clockRate));
-    return mergePresses(events, this.#tones?.finish() ?? [], this.#infos);
+    const tones = this.#tones?.finish() ?? [];
+    return { events, tones, merged: mergePresses(events, tones, this.#infos) };
   }
 
   #eventTrack(payloadType: number, isNamedBySdp: boolean): EventTrack {
@@ -64,9 +79,9 @@ export class StreamDecoder {
 
   /** Without SDP and G.711: the rate of CLOCK_RATES that fits timestamps and arrival best. */
   #measuredClockRate(): number {
-    if (this.#first === null || this.#last === null) return CLOCK_RATE_DEFAULT;
-    const spanMs = this.#last.atMs - this.#first.atMs;
-    const spanTs = (this.#last.timestamp - this.#first.timestamp) | 0;
+    if (this.#first === null) return CLOCK_RATE_DEFAULT;
+    const spanMs = this.#lastAtMs - this.#first.atMs;
+    const spanTs = (this.#lastTimestamp - this.#first.timestamp) | 0;
     if (spanMs < CLOCK_SPAN_MS_MIN || spanTs <= 0) return CLOCK_RATE_DEFAULT;
     const measured = (spanTs / spanMs) * 1000;
     const misfit = (rate: number): number => Math.abs(Math.log(measured / rate));
@@ -86,8 +101,6 @@ function kindOf(packet: RtpView, codec: CodecName | null): 'ulaw' | 'alaw' | 'ev
       return 'event';
     default:
       // An un-negotiated type: judged by its looks.
-      return codec === null && packet.payloadType >= DYNAMIC_TYPE_MIN && looksLikeEvent(packet.payload)
-        ? 'event'
-        : null;
+      return codec === null && packet.payloadType >= DYNAMIC_TYPE_MIN && looksLikeEvent(packet) ? 'event' : null;
   }
 }
