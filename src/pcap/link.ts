@@ -16,6 +16,10 @@ const LINK_LINUX_SLL2 = 276;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
 const ETHERTYPE_PPPOE = 0x8864;
+const ETHERTYPE_MPLS = 0x8847;
+/** RFC 3032 §2.1: four bytes a label; this bit says that it is the last. */
+const MPLS_BOTTOM = 0x01;
+const MPLS_LABELS_MAX = 8;
 const VLAN_TAGS: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100, 0x9200]);
 /** A frame nests at most this many VLAN tags. */
 const VLAN_DEPTH_MAX = 4;
@@ -63,8 +67,17 @@ function byEtherType(bytes: Uint8Array, at: number, to: number): number {
 function payloadOf(type: number, bytes: Uint8Array, at: number, to: number): number {
   if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return ipAt(bytes, at, to);
   if (VLAN_TAGS.has(type)) return byEtherType(bytes, at + 2, to);
+  if (type === ETHERTYPE_MPLS) return byMpls(bytes, at, to);
   // RFC 2516 §4: version and code, session, length; then PPP.
   return type === ETHERTYPE_PPPOE ? byPpp(bytes, at + 6, to) : NO_IP;
+}
+
+/** What lies below the labels is not said; a provider's voice is IP, and its version decides. */
+function byMpls(bytes: Uint8Array, at: number, to: number): number {
+  for (let label = 0; label < MPLS_LABELS_MAX && at + label * 4 + 4 <= to; label += 1) {
+    if (((bytes[at + label * 4 + 2] ?? 0) & MPLS_BOTTOM) !== 0) return ipAt(bytes, at + (label + 1) * 4, to);
+  }
+  return NO_IP;
 }
 
 function byPpp(bytes: Uint8Array, at: number, to: number): number {

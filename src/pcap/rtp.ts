@@ -27,11 +27,7 @@ export function readRtp(bytes: Uint8Array, from: number, to: number, into: RtpVi
     at += 4 + halfAt(bytes, at + 2) * 4;
   }
   let end = to;
-  if ((first & 0x20) !== 0) {
-    const padding = bytes[to - 1] ?? 0;
-    if (padding === 0) return false;
-    end -= padding;
-  }
+  if ((first & 0x20) !== 0) end -= bytes[to - 1] ?? 0;
   if (at > end) return false;
   into.payloadType = payloadType;
   into.marker = (second & 0x80) !== 0;

@@ -10,13 +10,15 @@ export interface TcpSegment extends Ends {
 }
 
 export const CONNECTIONS_MAX = 1024;
-/** Segments that wait for an earlier one. */
+/** Segments of one direction that wait for an earlier one, and their bytes: a receive window without scaling, twice. */
 export const SEGMENTS_WAITING_MAX = 64;
+export const WAITING_BYTES_MAX = 131_072;
 
 interface Direction {
   next: number | null;
   bytes: Buffer;
   readonly waiting: Map<number, Uint8Array>;
+  waitingBytes: number;
 }
 
 /**
@@ -36,21 +38,33 @@ export class TcpSipReader {
     if (direction === undefined || segment.isSyn) {
       const oldest = this.#directions.keys().next();
       if (this.#directions.size >= CONNECTIONS_MAX && oldest.done !== true) this.#directions.delete(oldest.value);
-      direction = { next: null, bytes: Buffer.alloc(0), waiting: new Map() };
+      direction = { next: null, bytes: Buffer.alloc(0), waiting: new Map(), waitingBytes: 0 };
       this.#directions.set(key, direction);
     }
     // RFC 9293 §3.4: a SYN takes one sequence number before the first byte.
     const sequence = (segment.sequence + (segment.isSyn ? 1 : 0)) >>> 0;
     direction.next ??= sequence;
-    if (segment.payload.length > 0) direction.waiting.set(sequence, segment.payload);
-    if (direction.waiting.size > SEGMENTS_WAITING_MAX) skipHole(direction);
+    if (segment.payload.length > 0) wait(direction, sequence, segment.payload);
     drain(direction);
+    const { size } = direction.waiting;
+    if (size > SEGMENTS_WAITING_MAX || (size > 0 && direction.waitingBytes > WAITING_BYTES_MAX)) {
+      skipHole(direction);
+      drain(direction);
+    }
     return takeMessages(direction);
   }
 }
 
 /** How far `sequence` lies ahead of `from`; negative when it lies behind. */
 const ahead = (sequence: number, from: number): number => (sequence - from) | 0;
+
+/** Of two segments at one place the longer says more. */
+function wait(direction: Direction, sequence: number, payload: Uint8Array): void {
+  const known = direction.waiting.get(sequence)?.length ?? 0;
+  if (known >= payload.length) return;
+  direction.waiting.set(sequence, payload);
+  direction.waitingBytes += payload.length - known;
+}
 
 function drain(direction: Direction): void {
   const parts: Uint8Array[] = [direction.bytes];
@@ -61,6 +75,7 @@ function drain(direction: Direction): void {
       const distance = ahead(sequence, next);
       if (distance > 0) continue;
       direction.waiting.delete(sequence);
+      direction.waitingBytes -= payload.length;
       if (distance + payload.length <= 0) continue;
       parts.push(payload.subarray(-distance));
       direction.next = (sequence + payload.length) >>> 0;

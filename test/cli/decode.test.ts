@@ -74,14 +74,14 @@ describe('the files of test/data', () => {
 });
 
 describe('hushtone decode', () => {
-  it.each([...testFiles()])('finds every key of %s', async (name, { digits }) => {
+  it.each([...testFiles()])('finds every key of %s', async (name, { digits, note }) => {
     const { stdout, stderr, status } = await hushtone('--json', '--reveal', join(DATA, name));
     const lines = stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines.map((line) => line.digit).join('')).toBe(digits);
-    expect([stderr, status]).toEqual(['', 0]);
+    expect([stderr, status]).toEqual([note === undefined ? '' : `${join(DATA, name)}: ${note}\n`, 0]);
   });
 
   it('prints the fields of the contract, one object a line', async () => {

@@ -95,6 +95,45 @@ export function ipv6(source: string, destination: string, protocol: number, payl
   return Buffer.concat([header, payload]);
 }
 
+/** As `ipv6`, in fragments of at most `bytesMax` (a multiple of 8); RFC 8200 §4.5. */
+export function ipv6Fragments(
+  source: string,
+  destination: string,
+  { protocol, id }: { protocol: number; id: number },
+  payload: Uint8Array,
+  bytesMax: number,
+): Uint8Array[] {
+  return Array.from({ length: Math.ceil(payload.length / bytesMax) }, (_, index) => {
+    const part = payload.subarray(index * bytesMax, (index + 1) * bytesMax);
+    const header = Buffer.alloc(48);
+    header.writeUInt8(0x60, 0);
+    header.writeUInt16BE(8 + part.length, 4);
+    header.writeUInt8(44, 6);
+    header.writeUInt8(64, 7);
+    header.write(source, 8, 'hex');
+    header.write(destination, 24, 'hex');
+    header.writeUInt8(protocol, 40);
+    const hasMore = (index + 1) * bytesMax < payload.length;
+    header.writeUInt16BE((index * bytesMax) | (hasMore ? 1 : 0), 42);
+    header.writeUInt32BE(id, 44);
+    return Buffer.concat([header, part]);
+  });
+}
+
+/** As `ipv4`, in fragments of at most `bytesMax` (a multiple of 8). */
+export function ipv4Fragments(
+  ends: Ends,
+  { protocol, id }: { protocol: number; id: number },
+  payload: Uint8Array,
+  bytesMax: number,
+): Uint8Array[] {
+  return Array.from({ length: Math.ceil(payload.length / bytesMax) }, (_, index) => {
+    const offset = index * bytesMax;
+    const more = offset + bytesMax < payload.length;
+    return ipv4(ends, protocol, payload.subarray(offset, offset + bytesMax), { id, offset, more });
+  });
+}
+
 export function ethernet(packet: Uint8Array, vlans: readonly number[] = []): Uint8Array {
   const version = (packet[0] ?? 0) >> 4;
   const tags = vlans.map((vlan, index) =>
@@ -104,11 +143,23 @@ export function ethernet(packet: Uint8Array, vlans: readonly number[] = []): Uin
   return Buffer.concat([Buffer.alloc(12), ...tags, type, packet]);
 }
 
-/** Linux cooked capture, version 1 and 2. */
-export function cooked(packet: Uint8Array, version: 1 | 2): Uint8Array {
+/** Linux cooked capture, version 1 and 2; with a VLAN tag where one is given. */
+export function cooked(packet: Uint8Array, version: 1 | 2, vlan: number | null = null): Uint8Array {
   const header = Buffer.alloc(version === 1 ? 16 : 20);
-  header.writeUInt16BE(0x0800, version === 1 ? 14 : 0);
-  return Buffer.concat([header, packet]);
+  const type = (packet[0] ?? 0) >> 4 === 6 ? 0x86dd : 0x0800;
+  header.writeUInt16BE(vlan === null ? type : 0x8100, version === 1 ? 14 : 0);
+  const tag = Buffer.from(vlan === null ? [] : [vlan >> 8, vlan & 0xff, type >> 8, type & 0xff]);
+  return Buffer.concat([header, tag, packet]);
+}
+
+/** An Ethernet frame with a stack of MPLS labels, RFC 3032 §2.1. */
+export function mpls(packet: Uint8Array, labels: readonly number[]): Uint8Array {
+  const stack = labels.map((label, index) => {
+    const entry = Buffer.alloc(4);
+    entry.writeUInt32BE(((label << 12) | (index === labels.length - 1 ? 0x100 : 0) | 64) >>> 0);
+    return entry;
+  });
+  return Buffer.concat([Buffer.alloc(12), Buffer.from([0x88, 0x47]), ...stack, packet]);
 }
 
 /** 1 January 2026; captures begin here. */
@@ -118,29 +169,42 @@ export interface PcapOptions {
   readonly linkType?: number;
   readonly bigEndian?: boolean;
   readonly nanoseconds?: boolean;
+  /** Of each packet so many bytes are kept. */
+  readonly snapLength?: number;
+  /** Records with eight more bytes of header, as a patched libpcap of the nineties wrote. */
+  readonly patched?: boolean;
 }
 
 export function pcapFile(packets: readonly Captured[], options: PcapOptions = {}): Buffer {
   const word = (value: number): Buffer => wordOf(value, options.bigEndian === true);
   const half = (value: number): Buffer => halfOf(value, options.bigEndian === true);
   const perMs = options.nanoseconds === true ? 1_000_000 : 1_000;
-  const magic = word(options.nanoseconds === true ? 0xa1b23c4d : 0xa1b2c3d4);
-  const head = [magic, half(2), half(4), word(0), word(0), word(262_144), word(options.linkType ?? 1)];
+  const snapLength = options.snapLength ?? 262_144;
+  const magic = word(options.patched === true ? 0xa1b2cd34 : options.nanoseconds === true ? 0xa1b23c4d : 0xa1b2c3d4);
+  const head = [magic, half(2), half(4), word(0), word(0), word(snapLength), word(options.linkType ?? 1)];
   const records = packets.flatMap(({ atMs, bytes }) => [
     word(EPOCH_SECONDS + Math.floor(atMs / 1000)),
     word(Math.round((atMs % 1000) * perMs)),
+    word(Math.min(snapLength, bytes.length)),
     word(bytes.length),
-    word(bytes.length),
-    bytes,
+    ...(options.patched === true ? [Buffer.alloc(8)] : []),
+    bytes.subarray(0, snapLength),
   ]);
   return Buffer.concat([...head, ...records]);
 }
 
 export interface PcapngOptions {
   readonly bigEndian?: boolean;
-  /** Link type and time resolution (if_tsresol) of each interface. */
-  readonly interfaces: readonly { readonly linkType: number; readonly resolution: number }[];
+  /** Link type, time resolution (if_tsresol), offset (if_tsoffset) and snap length (0: none) of each interface. */
+  readonly interfaces: readonly {
+    readonly linkType: number;
+    readonly resolution: number;
+    readonly offsetSeconds?: number;
+    readonly snapLength?: number;
+  }[];
   readonly block?: 'enhanced' | 'obsolete' | 'simple';
+  /** A name resolution, an interface statistics, a custom and an unheard-of block before each packet. */
+  readonly foreignBlocks?: boolean;
 }
 
 export function pcapngFile(packets: readonly Captured[], options: PcapngOptions): Buffer {
@@ -154,20 +218,40 @@ export function pcapngFile(packets: readonly Captured[], options: PcapngOptions)
     return Buffer.concat([word(type), length, body, padding, length]);
   };
   const section = block(0x0a0d0d0a, word(0x1a2b3c4d), half(1), half(0), word(0xffffffff), word(0xffffffff));
-  const interfaces = options.interfaces.map(({ linkType, resolution }) =>
-    block(1, half(linkType), half(0), word(0), half(9), half(1), Buffer.from([resolution, 0, 0, 0]), half(0), half(0)),
-  );
-  const blocks = packets.map(({ atMs, bytes, interfaceId = 0 }) => {
-    if (options.block === 'simple') return block(3, word(bytes.length), bytes);
-    const resolution = options.interfaces[interfaceId]?.resolution ?? 6;
+  const packetBlock = ({ atMs, bytes, interfaceId = 0 }: Captured): Buffer => {
+    const of = options.interfaces[interfaceId];
+    const kept = of?.snapLength ? bytes.subarray(0, of.snapLength) : bytes;
+    if (options.block === 'simple') return block(3, word(bytes.length), kept);
+    const resolution = of?.resolution ?? 6;
     const perSecond = (resolution & 0x80) !== 0 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
-    const units = BigInt(EPOCH_SECONDS) * perSecond + (BigInt(Math.round(atMs * 1000)) * perSecond) / 1_000_000n;
+    const seconds = BigInt(EPOCH_SECONDS - (of?.offsetSeconds ?? 0));
+    const units = seconds * perSecond + (BigInt(Math.round(atMs * 1000)) * perSecond) / 1_000_000n;
     const time = [word(Number(units >> 32n)), word(Number(units & 0xffffffffn))];
-    const sizes = [word(bytes.length), word(bytes.length)];
+    const sizes = [word(kept.length), word(bytes.length)];
     return options.block === 'obsolete'
-      ? block(2, half(interfaceId), half(0), ...time, ...sizes, bytes)
-      : block(6, word(interfaceId), ...time, ...sizes, bytes);
+      ? block(2, half(interfaceId), half(0), ...time, ...sizes, kept)
+      : block(6, word(interfaceId), ...time, ...sizes, kept);
+  };
+  const interfaces = options.interfaces.map(({ linkType, resolution, offsetSeconds, snapLength }) => {
+    const time = [half(9), half(1), Buffer.from([resolution, 0, 0, 0])];
+    const offset = Buffer.alloc(8);
+    if (big) offset.writeBigInt64BE(BigInt(offsetSeconds ?? 0));
+    else offset.writeBigInt64LE(BigInt(offsetSeconds ?? 0));
+    const shift = offsetSeconds === undefined ? [] : [half(14), half(8), offset];
+    // An if_name of five bytes, so padded, stands before.
+    const name = [half(2), half(5), Buffer.from('eth0\0\0\0\0')];
+    return block(1, half(linkType), half(0), word(snapLength ?? 0), ...name, ...time, ...shift, half(0), half(0));
   });
+  const foreign = [
+    block(4, half(0), half(0)),
+    block(5, word(0), word(0), word(0)),
+    block(0x0bad, word(32_473), Buffer.alloc(13, 0x5a)),
+    block(0x7777, Buffer.alloc(13, 0x5a)),
+  ];
+  const blocks = packets.flatMap((packet) => [
+    ...(options.foreignBlocks === true ? foreign : []),
+    packetBlock(packet),
+  ]);
   return Buffer.concat([section, ...interfaces, ...blocks]);
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseInfoKey, parseSdp, parseSip, sipMessageLength } from '../../src/pcap/sip.ts';
-import { TcpSipReader } from '../../src/pcap/tcp.ts';
+import { SEGMENTS_WAITING_MAX, TcpSipReader } from '../../src/pcap/tcp.ts';
 import { infoKey, setUp, sip } from '../data/calls.ts';
 
 const SHARED = join(import.meta.dirname, '../../../shared/data/sip-torture/sip-info-dtmf/cases.share.jsonl');
@@ -81,7 +81,6 @@ describe('SIP over TCP', () => {
   const stream = Buffer.concat(messages);
   const segment = (sequence: number, payload: Uint8Array) =>
     ({
-      kind: 'tcp',
       source: 'a',
       destination: 'b',
       sequence: sequence >>> 0,
@@ -117,6 +116,36 @@ describe('SIP over TCP', () => {
     const reader = new TcpSipReader();
     expect(reader.read(segment(0, Buffer.from('\x16\x03\x01binary\r\n\r\n')))).toEqual([]);
     expect(reader.read(segment(13, messages[1] ?? Buffer.alloc(0)))).toEqual([messages[1]]);
+  });
+
+  it('goes on behind a hole once enough waits for it, by segments or by bytes', () => {
+    const info = messages[1] ?? Buffer.alloc(0);
+    const half = info.subarray(0, 40);
+    for (const waiting of [
+      Array.from({ length: SEGMENTS_WAITING_MAX + 1 }, () => info),
+      Array.from({ length: 3 }, () => Buffer.concat([info, Buffer.alloc(65_000 - info.length, '\r\n')])),
+    ]) {
+      const reader = new TcpSipReader();
+      expect(reader.read(segment(0, half))).toEqual([]);
+      // The rest of the first message never comes.
+      let at = 2000;
+      const found = waiting.flatMap((payload) => {
+        const one = reader.read(segment(at, payload));
+        at += payload.length;
+        return one;
+      });
+      expect(found).toEqual(waiting.map(() => info));
+    }
+  });
+
+  it('begins anew with a SYN and after a reset', () => {
+    const info = messages[1] ?? Buffer.alloc(0);
+    const reader = new TcpSipReader();
+    expect(reader.read(segment(5000, info.subarray(0, 50)))).toEqual([]);
+    expect(reader.read({ ...segment(99, Buffer.alloc(0)), isSyn: true })).toEqual([]);
+    expect(reader.read(segment(100, info))).toEqual([info]);
+    expect(reader.read({ ...segment(100 + info.length, Buffer.alloc(0)), isReset: true })).toEqual([]);
+    expect(reader.read(segment(7, info))).toEqual([info]);
   });
 
   it('refuses a message that claims more than its limit', () => {
