@@ -58,17 +58,20 @@ export class CaptureDecoder {
   /** An INFO belongs to the audio its sender sends; one without audio in the capture stands alone. */
   #placeInfos(): StreamPresses[] {
     const alone = new Map<string, KeyPress[]>();
+    const bySource = new Map<string, StreamDecoder>();
+    for (const decoder of this.#decoders.values()) {
+      if (!bySource.has(decoder.stream.source)) bySource.set(decoder.stream.source, decoder);
+    }
     for (const info of this.#infos) {
-      const { event, durationMs } = info;
-      const decoder = [...this.#decoders.values()].find(({ stream }) => stream.source === info.mediaEndpoint);
+      const { event, durationMs, mediaEndpoint } = info;
+      const decoder = mediaEndpoint === null ? undefined : bySource.get(mediaEndpoint);
       const onsetMs = Math.max(0, info.atMs - (decoder?.stream.firstAtMs ?? info.callAtMs));
       const press: KeyPress = { source: 'info', event, onsetMs, durationMs, levelDbm0: null };
-      if (decoder !== undefined) {
-        decoder.info(press);
-        continue;
-      }
       const name = `${info.source}>${info.destination}/info`;
-      alone.set(name, [...(alone.get(name) ?? []), press]);
+      const others = alone.get(name);
+      if (decoder !== undefined) decoder.info(press);
+      else if (others === undefined) alone.set(name, [press]);
+      else others.push(press);
     }
     return [...alone].map(([stream, presses]) => ({ stream, presses: mergePresses([], [], presses) }));
   }

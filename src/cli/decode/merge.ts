@@ -4,6 +4,8 @@ import type { KeyPress } from './key-press.ts';
 export const MERGE_WINDOW_MS = 400;
 /** An INFO is sent when the key comes up, and travels through proxies. */
 export const INFO_WINDOW_MS = 1000;
+/** Presses of one key that are looked at for a match, back from the latest that may be it. */
+const CANDIDATES_MAX = 64;
 
 /**
  *   better   worse    same key, and its onset …                                 result
@@ -25,16 +27,48 @@ export function mergePresses(
 
 /** Those of `worse` that describe no press of `better`. */
 function leftOver(better: readonly KeyPress[], worse: readonly KeyPress[], afterMs: number): readonly KeyPress[] {
+  const byKey = new Map<number, KeyPress[]>();
+  for (const press of better.toSorted((a, b) => a.onsetMs - b.onsetMs)) {
+    const same = byKey.get(press.event);
+    if (same === undefined) byKey.set(press.event, [press]);
+    else same.push(press);
+  }
   const taken = new Set<KeyPress>();
   return worse.filter((press) => {
-    const match = better
-      .filter((candidate) => candidate.event === press.event && !taken.has(candidate))
-      .filter((candidate) => isNear(candidate, press, afterMs))
-      .sort((a, b) => Math.abs(a.onsetMs - press.onsetMs) - Math.abs(b.onsetMs - press.onsetMs))[0];
-    if (match !== undefined) taken.add(match);
-    return match === undefined;
+    const match = nearest(byKey.get(press.event) ?? [], press, { afterMs, taken });
+    if (match !== null) taken.add(match);
+    return match === null;
   });
 }
+
+/** Of `candidates`, in order of onset, the nearest that is near and not taken. */
+function nearest(
+  candidates: readonly KeyPress[],
+  press: KeyPress,
+  { afterMs, taken }: { readonly afterMs: number; readonly taken: ReadonlySet<KeyPress> },
+): KeyPress | null {
+  let match: KeyPress | null = null;
+  const last = candidatesUntil(candidates, press.onsetMs + MERGE_WINDOW_MS);
+  for (let at = last - 1; at >= Math.max(0, last - CANDIDATES_MAX); at -= 1) {
+    const candidate = candidates[at];
+    if (candidate === undefined || taken.has(candidate) || !isNear(candidate, press, afterMs)) continue;
+    if (match === null || distance(candidate, press) < distance(match, press)) match = candidate;
+  }
+  return match;
+}
+
+/** How many of them begin no later than this. */
+function candidatesUntil(candidates: readonly KeyPress[], onsetMs: number): number {
+  let [low, high] = [0, candidates.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((candidates[middle]?.onsetMs ?? 0) <= onsetMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const distance = (a: KeyPress, b: KeyPress): number => Math.abs(a.onsetMs - b.onsetMs);
 
 function isNear(better: KeyPress, worse: KeyPress, afterMs: number): boolean {
   const lateMs = worse.onsetMs - better.onsetMs;

@@ -3,10 +3,13 @@ import { type Law, OfflineDecoder, type TonePress } from '../../worker/offline.t
 import type { KeyPress } from './key-press.ts';
 
 export const SAMPLES_PER_MS = 8;
-/** A longer gap is not filled: the sender stopped, or began again at another timestamp. */
+/** After a longer gap time is taken from arrival: the sender stopped, or began again at another timestamp. */
 export const GAP_MS_MAX = 60_000;
-/** What is fed instead, so that a press before the gap ends. */
-const PAUSE_SAMPLES = 100 * SAMPLES_PER_MS;
+/**
+ * Silence that is fed for a gap, at most: the detector has forgotten what came before it, and a capture full of gaps
+ * costs no more than one that is full of audio.
+ */
+const PAUSE_SAMPLES = 500 * SAMPLES_PER_MS;
 /** Audio that goes back further than this in time is a new beginning, not a repeated packet. */
 const OVERLAP_MS_MAX = 2_000;
 /** Codes that are handed to the detector at once: half a second; a call into it costs as much as hearing 100 samples. */
@@ -23,7 +26,7 @@ export class ToneTrack {
   readonly #decoder = new OfflineDecoder();
   readonly #presses: KeyPress[] = [];
   readonly #audio: AudioSink | null;
-  /** Where the present stretch began: its first sample as fed, and that sample's time. */
+  /** Where the present stretch began: its first sample as fed, and that sample's time from the stream's first packet. */
   #base = { sample: 0, atMs: 0 };
   #fed = 0;
   /** RTP timestamp that would follow without a gap; null before the first packet. */
@@ -44,7 +47,11 @@ export class ToneTrack {
       this.#silence(PAUSE_SAMPLES);
       this.#base = { sample: this.#fed, atMs };
     } else if (gap < 0) return;
-    else if (gap > 0) this.#silence(gap);
+    else if (gap > 0) {
+      this.#silence(Math.min(gap, PAUSE_SAMPLES));
+      const skipped = gap - Math.min(gap, PAUSE_SAMPLES);
+      if (skipped > 0) this.#base = { sample: this.#fed, atMs: this.#timeOf(this.#fed + skipped) };
+    }
     if (law !== this.#law) this.#flush();
     this.#law = law;
     for (let at = from; at < to; at += 1) {
@@ -75,16 +82,21 @@ export class ToneTrack {
 
   #flush(): void {
     if (this.#batched === 0) return;
-    const sample = Math.round(this.#base.atMs * SAMPLES_PER_MS) + this.#fed - this.#base.sample;
+    const sample = Math.round(this.#timeOf(this.#fed) * SAMPLES_PER_MS);
     this.#audio?.codes(this.#law, sample, this.#batch, this.#batched);
     this.#take(this.#decoder.feedCoded(this.#law, this.#batch, this.#batched));
     this.#fed += this.#batched;
     this.#batched = 0;
   }
 
+  /** Milliseconds from the stream's first packet. */
+  #timeOf(sample: number): number {
+    return this.#base.atMs + (sample - this.#base.sample) / SAMPLES_PER_MS;
+  }
+
   #take(presses: readonly TonePress[]): void {
     for (const { event, onsetSample, durationSamples, levelDbm0 } of presses) {
-      const onsetMs = Math.max(0, this.#base.atMs + (onsetSample - this.#base.sample) / SAMPLES_PER_MS);
+      const onsetMs = Math.max(0, this.#timeOf(onsetSample));
       const durationMs = durationSamples / SAMPLES_PER_MS;
       this.#presses.push({ source: 'inband', event, onsetMs, durationMs, levelDbm0 });
     }
