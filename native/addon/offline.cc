@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "audio/g711.h"
+#include "audio/narrow.h"
 #include "dtmf/detector.h"
 #include "rtp/telephone_event.h"
 
@@ -27,13 +29,25 @@ bool IsArray(const Napi::CallbackInfo& info, size_t at, napi_typedarray_type typ
 // which reads files; no call can reach it.
 class OfflineDecoder final : public Napi::ObjectWrap<OfflineDecoder> {
  public:
-  explicit OfflineDecoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<OfflineDecoder>(info) {}
+  // (Sample rate of what `feed` gets; 8 kHz without.)
+  explicit OfflineDecoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<OfflineDecoder>(info) {
+    if (info.Length() < 1 || !info[0].IsNumber()) return;
+    const uint32_t rate = info[0].As<Napi::Number>().Uint32Value();
+    if (rate != kNarrowRate) narrower_.emplace(rate);
+  }
 
-  // JavaScript thread. (Int16Array at 8 kHz) → Float64Array, kToneNumbers for each press that ended; undefined for none.
+  // JavaScript thread. (Int16Array) → Float64Array, kToneNumbers for each press that ended; undefined for none.
   Napi::Value Feed(const Napi::CallbackInfo& info) {
     if (!IsArray(info, 0, napi_int16_array)) return Refuse(info, "expected an Int16Array");
-    const auto samples = info[0].As<Napi::Int16Array>();
-    Hear({samples.Data(), samples.ElementLength()});
+    const auto array = info[0].As<Napi::Int16Array>();
+    const std::span<const int16_t> samples(array.Data(), array.ElementLength());
+    if (narrower_) {
+      narrowed_.clear();
+      narrower_->Feed(samples, &narrowed_);
+      Hear(narrowed_);
+    } else {
+      Hear(samples);
+    }
     return Take(info.Env());
   }
 
@@ -69,6 +83,11 @@ class OfflineDecoder final : public Napi::ObjectWrap<OfflineDecoder> {
 
   // JavaScript thread. () → as Feed: the press that is still on at the end.
   Napi::Value Finish(const Napi::CallbackInfo& info) {
+    if (narrower_) {
+      narrowed_.clear();
+      narrower_->Finish(&narrowed_);
+      Hear(narrowed_);
+    }
     InbandPress press;
     if (detector_.Finish(&press)) presses_.push_back(press);
     return Take(info.Env());
@@ -128,6 +147,8 @@ class OfflineDecoder final : public Napi::ObjectWrap<OfflineDecoder> {
   KeyPressReceiver receiver_;
   std::vector<InbandPress> presses_;            // Ended, and not yet taken.
   std::array<int16_t, kPieceSamples> piece_{};
+  std::optional<Narrower> narrower_;
+  std::vector<int16_t> narrowed_;
 };
 
 }  // namespace

@@ -50,7 +50,7 @@ interface Addon {
     wake: () => void,
   ) => NativeEngine;
   eventLayout(): number[];
-  readonly OfflineDecoder: new () => NativeOfflineDecoder;
+  readonly OfflineDecoder: new (sampleRate: number) => NativeOfflineDecoder;
 }
 
 /** The only place that loads the addon. Throws with what to do where it was not built. */

@@ -31,6 +31,7 @@ export interface EventUpdate {
   readonly durationTs: number;
 }
 
+const NARROW_RATE = 8_000;
 const TONE_NUMBERS = 4;
 const EVENT_NUMBERS = 5;
 const NO_PRESSES: readonly TonePress[] = [];
@@ -43,12 +44,12 @@ export class OfflineDecoder {
   readonly #native: NativeOfflineDecoder;
   readonly #answer = new Float64Array(EVENT_NUMBERS);
 
-  /** Throws where the addon was not built. */
-  constructor() {
-    this.#native = new (loadAddon().OfflineDecoder)();
+  /** Throws where the addon was not built. `sampleRate` is that of what `feed` gets, 1 to 192,000. */
+  constructor(sampleRate = NARROW_RATE) {
+    this.#native = new (loadAddon().OfflineDecoder)(sampleRate);
   }
 
-  /** 8 kHz samples in order; the presses that ended in them. */
+  /** Samples in order; the presses that ended in them, counted at 8 kHz. */
   feed(samples: Int16Array): readonly TonePress[] {
     return tones(this.#native.feed(samples));
   }

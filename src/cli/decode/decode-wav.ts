@@ -1,9 +1,10 @@
 import { readWav } from '../../lib/wav.ts';
+import { OfflineDecoder, type TonePress } from '../../worker/offline.ts';
 import type { KeyPress, StreamPresses } from './key-press.ts';
 import { mergePresses } from './merge.ts';
-import { toEightKilohertz } from './resample.ts';
-import { ToneTrack } from './tone-track.ts';
+import { SAMPLES_PER_MS } from './tone-track.ts';
 
+/** Between two signs of progress: ten seconds at 8 kHz. */
 const CHUNK_SAMPLES = 80_000;
 
 export type WavPresses =
@@ -16,14 +17,20 @@ export function decodeWav(bytes: Uint8Array, progress: (done: number) => void): 
   if (!result.ok) return result;
   const { channels, sampleRate } = result.wav;
   let presses: readonly KeyPress[] = [];
-  for (const [index, channel] of channels.entries()) {
-    const track = new ToneTrack();
-    const samples = toEightKilohertz(channel, sampleRate);
+  for (const [index, samples] of channels.entries()) {
+    const decoder = new OfflineDecoder(sampleRate);
+    const heard: TonePress[] = [];
     for (let at = 0; at < samples.length; at += CHUNK_SAMPLES) {
-      track.feed(samples.subarray(at, at + CHUNK_SAMPLES));
+      heard.push(...decoder.feed(samples.subarray(at, at + CHUNK_SAMPLES)));
       progress((index + at / samples.length) / channels.length);
     }
-    presses = mergePresses(presses, track.finish());
+    heard.push(...decoder.finish());
+    presses = mergePresses(presses, heard.map(pressOf));
   }
   return { ok: true, streams: [{ stream: 'wav', presses }] };
+}
+
+function pressOf({ event, onsetSample, durationSamples, levelDbm0 }: TonePress): KeyPress {
+  const onsetMs = onsetSample / SAMPLES_PER_MS;
+  return { source: 'inband', event, onsetMs, durationMs: durationSamples / SAMPLES_PER_MS, levelDbm0 };
 }

@@ -62,12 +62,6 @@ export class ToneTrack {
     this.#next = (timestamp + to - from) >>> 0;
   }
 
-  /** Samples of a recording, at 8 kHz. */
-  feed(samples: Int16Array): void {
-    this.#take(this.#decoder.feed(samples));
-    this.#fed += samples.length;
-  }
-
   finish(): KeyPress[] {
     this.#flush();
     this.#take(this.#decoder.finish());
