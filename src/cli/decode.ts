@@ -1,39 +1,39 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../lib/clock.ts';
-import { WAV_BYTES_MAX } from '../lib/wav.ts';
-import { frameReaderFor } from '../pcap/capture.ts';
 import { CaptureDecoder } from './decode/decode-capture.ts';
 import { decodeWav } from './decode/decode-wav.ts';
 import { jsonLine, type StreamPresses, textLine } from './decode/key-press.ts';
+import { type PlotOrder, plotCapture, plotWav } from './decode/plot.ts';
 import { ProgressBar } from './decode/progress.ts';
+import { chunksOf, openInput, systemReason, wholeOf } from './decode/read-file.ts';
 
-const USAGE = `usage: hushtone decode [--json] [--reveal] FILE…
+const USAGE = `usage: hushtone decode [--json] [--reveal] [--stream SEL] [--plot OUT.png] FILE…
 
 Prints one line for each key pressed in recordings (.wav) and packet captures (.pcap, .pcapng). RTP streams are found
 without SIP; where the capture has SIP, its SDP says which payload type is what. Keys come from telephone-event
 (RFC 4733), tones in G.711 audio, and SIP INFO; a press seen on two paths is one line.
 
-  --json     one object a line: file, stream, source (event, inband, info), digit, onsetMs (from the stream's first
-             packet or sample), durationMs, levelDbm0
-  --reveal   print the digits; without it each is •
+  --json          one object a line: file, stream, source (event, inband, info), digit, onsetMs (from the stream's first
+                  packet or sample), durationMs, levelDbm0
+  --reveal        print the digits; without it each is •, and a picture does not show which tones sounded
+  --stream SEL    only the streams whose name (src:port>dst:port/ssrc) contains SEL
+  --plot OUT.png  a picture of each stream of one file: spectrogram, presses by event and by tone, each in its lane
 
-A file that cannot be read is named on standard error, the others are still decoded, and the exit status is 2.
+A file that cannot be read is named on standard error, the others are still decoded, and the exit status is 2. Work of
+more than two seconds shows a bar on a terminal.
 
 examples:
   npx hushtone decode call.pcap
   npx hushtone decode --json --reveal call.pcapng | jq -r .digit
+  npx hushtone decode --stream 0badcafe --plot call.png call.pcap
   npx hushtone decode --reveal recordings/*.wav
 `;
-
-const HEAD_BYTES = 4;
-const CHUNK_BYTES = 1024 * 1024;
-const GZIP_MAGIC = '1f8b';
 
 interface Options {
   readonly json: boolean;
   readonly reveal: boolean;
+  readonly stream?: string;
+  readonly plot?: string;
 }
 
 /** What a file gave; `fault` and `note` are for a person. A fault makes the exit status 2. */
@@ -42,6 +42,13 @@ interface Decoded {
   readonly fault: string | null;
   readonly note: string | null;
 }
+
+/** 0 to 1. */
+type Progress = (done: number) => void;
+
+const EXIT_OK = 0;
+const EXIT_USAGE = 2;
+const EXIT_UNREADABLE = 2;
 
 /** Returns the exit status: 0 fine, 2 a file could not be read, or wrong use. */
 export async function decodeCommand(argv: readonly string[]): Promise<number> {
@@ -53,29 +60,58 @@ export async function decodeCommand(argv: readonly string[]): Promise<number> {
       options: {
         json: { type: 'boolean', default: false },
         reveal: { type: 'boolean', default: false },
+        stream: { type: 'string' },
+        plot: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
   } catch (error) {
-    process.stderr.write(`hushtone decode: ${error instanceof Error ? error.message : String(error)}\n`);
-    return 2;
+    return refuse(error instanceof Error ? error.message : String(error));
   }
-  if (parsed.values.help) {
+  const { values, positionals: files } = parsed;
+  if (values.help) {
     process.stdout.write(USAGE);
-    return 0;
+    return EXIT_OK;
   }
-  if (parsed.positionals.length === 0) {
+  if (files.length === 0) {
     process.stderr.write(USAGE);
-    return 2;
+    return EXIT_USAGE;
   }
-  let status = 0;
-  for (const file of parsed.positionals) {
-    const { streams, fault, note } = await decodeFile(file);
-    print(file, streams, parsed.values);
-    if (fault !== null) status = 2;
-    if (fault !== null || note !== null) process.stderr.write(`${file}: ${fault ?? note}\n`);
+  if (values.plot !== undefined && files.length > 1) return refuse('--plot draws one file');
+  const bar = new ProgressBar(process.stderr, systemClock);
+  const passes = values.plot === undefined ? 1 : 2;
+  const statuses = files.map((file, index) => {
+    const progress = (pass: number) => (done: number) =>
+      bar.show((index + (pass + done) / passes) / files.length, file);
+    return oneFile(file, values, [progress(0), progress(1)], () => bar.clear());
+  });
+  bar.clear();
+  return Math.max(...statuses);
+}
+
+function refuse(reason: string): number {
+  process.stderr.write(`hushtone decode: ${reason}\n`);
+  return EXIT_USAGE;
+}
+
+/** `progress` of reading and of drawing; `quiet` is called before something is printed. */
+function oneFile(file: string, options: Options, progress: readonly [Progress, Progress], quiet: () => void): number {
+  const { streams: all, fault, note } = decodeFile(file, progress[0]);
+  const { stream: wanted, plot, reveal } = options;
+  const streams = all.filter(({ stream }) => wanted === undefined || stream.includes(wanted));
+  quiet();
+  print(file, streams, options);
+  const complaints = [fault ?? note];
+  if (wanted !== undefined && streams.length === 0 && fault === null) complaints.push(noSuchStream(wanted, all));
+  let isDrawn = true;
+  if (plot !== undefined && streams.length > 0) {
+    const failure = draw(file, streams, { output: plot, reveal }, progress[1]);
+    isDrawn = failure === null;
+    complaints.push(failure);
+    quiet();
   }
-  return status;
+  for (const complaint of complaints) if (complaint !== null) process.stderr.write(`${file}: ${complaint}\n`);
+  return fault === null && isDrawn && (wanted === undefined || streams.length > 0) ? EXIT_OK : EXIT_UNREADABLE;
 }
 
 function print(file: string, streams: readonly StreamPresses[], { json, reveal }: Options): void {
@@ -85,79 +121,48 @@ function print(file: string, streams: readonly StreamPresses[], { json, reveal }
   }
 }
 
+function noSuchStream(wanted: string, all: readonly StreamPresses[]): string {
+  const names = all.length === 0 ? 'no stream' : all.map(({ stream }) => stream).join(', ');
+  return `has no stream that contains "${wanted}"; it has ${names}`;
+}
+
 /** Never throws: what the system says becomes the fault. */
-export async function decodeFile(file: string): Promise<Decoded> {
-  const bar = new ProgressBar(file, process.stderr, systemClock);
+export function decodeFile(file: string, progress: Progress = () => {}): Decoded {
+  const opened = openInput(file);
+  if (opened.kind === 'neither') return { streams: [], fault: opened.fault, note: null };
   try {
-    const { size } = await stat(file);
-    const head = await readHead(file);
-    if (head.length === 0) return failed('is empty');
-    if (head.toString('latin1') === 'RIFF') return await decodeRecording(file, size, bar);
-    if (frameReaderFor(head) !== null) return await decodeCapture(file, size, head, bar);
-    if (head.toString('hex').startsWith(GZIP_MAGIC)) return failed('is compressed with gzip');
-    return failed('is neither a WAV file nor a packet capture');
+    return opened.kind === 'recording'
+      ? decodeRecording(file, progress)
+      : decodeCapture(file, opened.head, opened.size, progress);
   } catch (error) {
-    return failed(systemReason(error));
-  } finally {
-    bar.clear();
+    return { streams: [], fault: systemReason(error), note: null };
   }
 }
 
-/** Each is good until the next. Read synchronously: nothing else waits in this process, and a stream costs a third more. */
-function* chunksOf(file: string): Generator<Uint8Array> {
-  const descriptor = openSync(file, 'r');
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  try {
-    for (;;) {
-      const bytes = readSync(descriptor, buffer);
-      if (bytes === 0) return;
-      yield buffer.subarray(0, bytes);
-    }
-  } finally {
-    closeSync(descriptor);
-  }
+function decodeRecording(file: string, progress: Progress): Decoded {
+  const result = decodeWav(wholeOf(file), progress);
+  if (result.ok) return { streams: result.streams, fault: null, note: null };
+  return { streams: [], fault: result.reason, note: null };
 }
 
-async function readHead(file: string): Promise<Buffer> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function decodeRecording(file: string, size: number, bar: ProgressBar): Promise<Decoded> {
-  if (size > WAV_BYTES_MAX) return failed(`is larger than ${WAV_BYTES_MAX} bytes`);
-  const result = decodeWav(await readFile(file), (done) => bar.show(done));
-  return result.ok ? { streams: result.streams, fault: null, note: null } : failed(result.reason);
-}
-
-async function decodeCapture(file: string, size: number, head: Buffer, bar: ProgressBar): Promise<Decoded> {
+function decodeCapture(file: string, head: Buffer, size: number, progress: Progress): Decoded {
   const decoder = new CaptureDecoder(head);
-  let read = 0;
-  for (const chunk of chunksOf(file)) {
-    read += chunk.length;
-    bar.show(read / size);
-    if (!decoder.push(chunk)) break;
-  }
+  for (const chunk of chunksOf(file, size, progress)) if (!decoder.push(chunk)) break;
   const { streams, counts, fault, isCutOff } = decoder.finish();
   const cut = counts.cut > 0 ? `${counts.cut} of ${counts.frames} packets were cut by the capture` : null;
-  const note = isCutOff ? 'ends within a packet' : cut;
-  return { streams, fault, note };
+  return { streams, fault, note: isCutOff ? 'ends within a packet' : cut };
 }
 
-function failed(fault: string): Decoded {
-  return { streams: [], fault, note: null };
-}
-
-function systemReason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const words: Readonly<Record<string, string>> = {
-    ENOENT: 'does not exist',
-    EACCES: 'may not be read',
-    EISDIR: 'is a directory',
-  };
-  return words[code] ?? (error instanceof Error ? error.message : String(error));
+/** Why no picture was made, or null. */
+function draw(file: string, streams: readonly StreamPresses[], order: PlotOrder, progress: Progress): string | null {
+  const opened = openInput(file);
+  if (opened.kind === 'neither') return opened.fault;
+  try {
+    const [first] = streams;
+    if (opened.kind === 'capture') plotCapture(file, chunksOf(file, opened.size, progress), streams, order);
+    else if (first !== undefined) plotWav(file, wholeOf(file), first, order, progress);
+    return null;
+  } catch (error) {
+    return `no picture was written to ${order.output}: ${systemReason(error, 'written')}`;
+  }
 }

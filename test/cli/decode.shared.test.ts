@@ -72,7 +72,7 @@ describe.skipIf(!isThere)('decoding captures that others made', () => {
   it.each(truths<CaptureTruth>(CAPTURES))(
     '%s gives the digits of its truth file, stream by stream',
     async (_, truth) => {
-      const { streams, fault } = await decodeFile(join(CAPTURES, truth.capture));
+      const { streams, fault } = decodeFile(join(CAPTURES, truth.capture));
       expect(fault).toBeNull();
       const heard = new Map(truth.tshark.g711_inband.map((reading) => [streamKey(reading), reading.spandsp_digits]));
       const expected = new Map<string, string>();
@@ -99,7 +99,7 @@ describe.skipIf(!isThere)('decoding captures that others made', () => {
 describe.skipIf(!isThere)('decoding recordings that others made', () => {
   const all = truths<RecordingTruth>(RECORDINGS);
   it.each(all.filter(([, truth]) => truth.bursts === undefined))('%s gives its digits', async (name, truth) => {
-    const { streams, fault } = await decodeFile(join(RECORDINGS, `${name}.wav`));
+    const { streams, fault } = decodeFile(join(RECORDINGS, `${name}.wav`));
     expect(fault).toBeNull();
     expect(digitsOf(streams.flatMap(({ presses }) => presses))).toBe(truth.digits);
   });
@@ -107,7 +107,7 @@ describe.skipIf(!isThere)('decoding recordings that others made', () => {
   it.each(all.filter(([, truth]) => truth.bursts !== undefined))(
     '%s gives every burst within tolerance',
     async (name, truth) => {
-      const { streams } = await decodeFile(join(RECORDINGS, `${name}.wav`));
+      const { streams } = decodeFile(join(RECORDINGS, `${name}.wav`));
       const presses = streams.flatMap((stream) => stream.presses);
       for (const burst of truth.bursts ?? []) {
         const row = KEYPAD.findIndex((keys) => keys.includes(burst.digit));

@@ -290,25 +290,46 @@ describe('keys in recordings', () => {
 });
 
 describe('the progress bar', () => {
+  const terminal = (columns: number | null) => {
+    const written: string[] = [];
+    const write = (text: string) => written.push(text);
+    return { written, write, isTTY: true, ...(columns === null ? {} : { columns }) };
+  };
+
   it('appears on a terminal after two seconds, and goes away at the end', async () => {
     const clock = new VirtualClock();
-    const written: string[] = [];
-    const bar = new ProgressBar('call.pcap', { isTTY: true, write: (text) => written.push(text) }, clock);
-    bar.show(0.1);
-    expect(written).toEqual([]);
+    const screen = terminal(null);
+    const bar = new ProgressBar(screen, clock);
+    bar.show(0.1, 'call.pcap');
+    expect(screen.written).toEqual([]);
     await clock.advance(2000);
-    bar.show(0.5);
+    bar.show(0.5, 'call.pcap');
     bar.clear();
-    expect(written[0]).toContain(`${'█'.repeat(15)}${'░'.repeat(15)}  50 % call.pcap`);
-    expect(written).toHaveLength(2);
+    expect(screen.written[0]).toContain(`${'█'.repeat(15)}${'░'.repeat(15)}  50 % call.pcap`);
+    expect(screen.written.slice(1)).toEqual(['\r\u001b[2K']);
+    bar.clear();
+    expect(screen.written).toHaveLength(2);
+  });
+
+  it('is drawn ten times a second at most, and never wider than its line', async () => {
+    const clock = new VirtualClock();
+    const screen = terminal(40);
+    const bar = new ProgressBar(screen, clock);
+    await clock.advance(2000);
+    for (let step = 0; step < 100; step += 1) {
+      bar.show(step / 100, 'a/long/way/to/a/capture.pcap');
+      await clock.advance(10);
+    }
+    expect(screen.written).toHaveLength(10);
+    for (const line of screen.written) expect([...line.replace('\r\u001b[2K', '')]).toHaveLength(39);
   });
 
   it('never appears where standard error is a file', async () => {
     const clock = new VirtualClock();
     const written: string[] = [];
-    const bar = new ProgressBar('call.pcap', { write: (text) => written.push(text) }, clock);
+    const bar = new ProgressBar({ write: (text) => written.push(text) }, clock);
     await clock.advance(5000);
-    bar.show(0.5);
+    bar.show(0.5, 'call.pcap');
     bar.clear();
     expect(written).toEqual([]);
   });

@@ -3,6 +3,7 @@ import type { Frame } from '../../pcap/frame.ts';
 import type { KeyPress, StreamPresses } from './key-press.ts';
 import { mergePresses } from './merge.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import type { AudioSink } from './tone-track.ts';
 
 /** Keys by INFO that are kept until the end of the capture, to be laid beside the streams. */
 export const INFOS_MAX = 65_536;
@@ -19,11 +20,12 @@ export interface CapturePresses {
 /** Takes a capture's bytes as they come; the first chunk has at least four. Never throws on input. */
 export class CaptureDecoder {
   readonly #reader;
+  readonly #audioFor: (stream: string) => AudioSink | null;
   readonly #decoders = new Map<string, StreamDecoder>();
   readonly #infos: InfoPress[] = [];
   readonly #capture = new Capture({
     stream: (stream) => {
-      const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream);
+      const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream, this.#audioFor(stream.name));
       this.#decoders.set(stream.name, decoder);
       return (packet, codec) => decoder.push(packet, codec);
     },
@@ -34,8 +36,10 @@ export class CaptureDecoder {
 
   readonly #take = (frame: Frame): void => this.#capture.frame(frame);
 
-  constructor(head: Uint8Array) {
+  /** `audioFor`: who wants to hear what a stream's detector hears. */
+  constructor(head: Uint8Array, audioFor: (stream: string) => AudioSink | null = () => null) {
     this.#reader = frameReaderFor(head);
+    this.#audioFor = audioFor;
   }
 
   /** False where no more is wanted: the file is damaged from here on. */
@@ -47,10 +51,7 @@ export class CaptureDecoder {
   finish(): CapturePresses {
     const counts = this.#capture.finish();
     const alone = this.#placeInfos();
-    const streams = [...this.#decoders.values()].map((decoder) => ({
-      stream: decoder.stream.name,
-      presses: decoder.finish().merged,
-    }));
+    const streams = [...this.#decoders.values()].map((decoder) => decoder.finish());
     const fault = this.#reader === null ? 'is not a packet capture' : this.#reader.fault;
     return { streams: [...streams, ...alone], counts, fault, isCutOff: (this.#reader?.pending ?? 0) > 0 };
   }
@@ -73,6 +74,12 @@ export class CaptureDecoder {
       else if (others === undefined) alone.set(name, [press]);
       else others.push(press);
     }
-    return [...alone].map(([stream, presses]) => ({ stream, presses: mergePresses([], [], presses) }));
+    return [...alone].map(([stream, info]) => ({
+      stream,
+      presses: mergePresses([], [], info),
+      paths: { event: [], inband: [], info },
+      durationMs: info.reduce((most, { onsetMs, durationMs }) => Math.max(most, onsetMs + (durationMs ?? 0)), 0),
+      hasAudio: false,
+    }));
   }
 }

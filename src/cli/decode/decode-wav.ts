@@ -27,7 +27,9 @@ export function decodeWav(bytes: Uint8Array, progress: (done: number) => void): 
     heard.push(...decoder.finish());
     presses = mergePresses(presses, heard.map(pressOf));
   }
-  return { ok: true, streams: [{ stream: 'wav', presses }] };
+  const durationMs = ((channels[0]?.length ?? 0) / sampleRate) * 1000;
+  const paths = { event: [], inband: presses, info: [] };
+  return { ok: true, streams: [{ stream: 'wav', presses, paths, durationMs, hasAudio: true }] };
 }
 
 function pressOf({ event, onsetSample, durationSamples, levelDbm0 }: TonePress): KeyPress {

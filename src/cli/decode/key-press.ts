@@ -11,10 +11,23 @@ export interface KeyPress {
   readonly levelDbm0: number | null;
 }
 
+/** Presses as each way a key may come had them, before any were taken for the same. */
+export interface Paths {
+  readonly event: readonly KeyPress[];
+  readonly inband: readonly KeyPress[];
+  readonly info: readonly KeyPress[];
+}
+
 export interface StreamPresses {
   /** `src:port>dst:port/ssrc`, `src:port>dst:port/info`, or `wav`. */
   readonly stream: string;
+  /** Each press once. */
   readonly presses: readonly KeyPress[];
+  readonly paths: Paths;
+  /** From the first packet or sample to the last; of keys by INFO alone, to the last key. */
+  readonly durationMs: number;
+  /** There is audio that we can decode. */
+  readonly hasAudio: boolean;
 }
 
 const KEYS = '0123456789*#ABCD';

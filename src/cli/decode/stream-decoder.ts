@@ -2,7 +2,7 @@ import { kept, type RtpView } from '../../pcap/reorder.ts';
 import type { RtpStream } from '../../pcap/rtp-streams.ts';
 import type { CodecName } from '../../pcap/sip.ts';
 import { EventTrack, looksLikeEvent } from './event-track.ts';
-import type { KeyPress } from './key-press.ts';
+import type { KeyPress, StreamPresses } from './key-press.ts';
 import { mergePresses } from './merge.ts';
 import { type AudioSink, ToneTrack } from './tone-track.ts';
 
@@ -11,13 +11,8 @@ const CLOCK_RATE_DEFAULT = 8_000;
 /** Less than this says nothing about a clock. */
 const CLOCK_SPAN_MS_MIN = 200;
 const DYNAMIC_TYPE_MIN = 96;
-
-/** Presses of one stream, by path and merged. */
-export interface StreamKeys {
-  readonly events: readonly KeyPress[];
-  readonly tones: readonly KeyPress[];
-  readonly merged: readonly KeyPress[];
-}
+/** What the last packet most likely lasts. */
+const PACKET_MS = 20;
 
 /** Finds the key presses of one RTP stream; packets come in order. */
 export class StreamDecoder {
@@ -30,6 +25,7 @@ export class StreamDecoder {
   #first: RtpView | null = null;
   #lastTimestamp = 0;
   #lastAtMs = 0;
+  #latestAtMs = 0;
 
   constructor(stream: RtpStream, audio: AudioSink | null = null) {
     this.stream = stream;
@@ -40,6 +36,7 @@ export class StreamDecoder {
     this.#first ??= kept(packet);
     this.#lastTimestamp = packet.timestamp;
     this.#lastAtMs = packet.atMs;
+    this.#latestAtMs = Math.max(this.#latestAtMs, packet.atMs);
     const atMs = packet.atMs - this.stream.firstAtMs;
     const kind = kindOf(packet, codec) ?? (this.#events.has(packet.payloadType) ? 'event' : null);
     if (kind === 'event') {
@@ -56,17 +53,19 @@ export class StreamDecoder {
     this.#infos.push(press);
   }
 
-  /** From its first packet to its last. */
-  get durationMs(): number {
-    return this.#first === null ? 0 : this.#lastAtMs - this.stream.firstAtMs;
-  }
-
-  finish(): StreamKeys {
+  finish(): StreamPresses {
     const firstTimestamp = this.#first?.timestamp ?? 0;
     const clockRate = this.#clockRate ?? (this.#tones === null ? this.#measuredClockRate() : CLOCK_RATE_DEFAULT);
-    const events = [...this.#events.values()].flatMap((track) => track.finish(firstTimestamp, clockRate));
-    const tones = this.#tones?.finish() ?? [];
-    return { events, tones, merged: mergePresses(events, tones, this.#infos) };
+    const event = [...this.#events.values()].flatMap((track) => track.finish(firstTimestamp, clockRate));
+    const inband = this.#tones?.finish() ?? [];
+    const info = this.#infos;
+    return {
+      stream: this.stream.name,
+      presses: mergePresses(event, inband, info),
+      paths: { event, inband, info },
+      durationMs: this.#first === null ? 0 : this.#latestAtMs - this.stream.firstAtMs + PACKET_MS,
+      hasAudio: this.#tones !== null,
+    };
   }
 
   #eventTrack(payloadType: number, isNamedBySdp: boolean): EventTrack {
