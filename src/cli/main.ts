@@ -16,6 +16,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   serve: { summary: 'start everything and keep it running', example: 'hushtone serve --config hushtone.yaml' },
   demo: { summary: 'place real calls over loopback and pay', example: 'hushtone demo' },
   decode: { summary: 'print the keys pressed in captures and recordings', example: 'hushtone decode --json call.pcap' },
+  replay: {
+    summary: 'play a capture into a call',
+    example: 'hushtone replay call.pcap --to sip:pay@127.0.0.1:5060',
+  },
   prompts: { summary: 'build and check the recordings', example: 'hushtone prompts check' },
   profiles: { summary: 'check the SIP profiles', example: 'hushtone profiles check sip-profiles' },
   config: { summary: 'check the configuration and print it with its defaults', example: 'hushtone config check' },

@@ -4,7 +4,7 @@ import { ipPacketAt } from './link.ts';
 import { PCAP_MAGICS, PcapReader } from './pcap-reader.ts';
 import { PcapngReader } from './pcapng-reader.ts';
 import type { RtpView } from './reorder.ts';
-import { type PacketSink, type RtpStream, RtpStreams } from './rtp-streams.ts';
+import { type PacketOrder, type PacketSink, type RtpStream, RtpStreams } from './rtp-streams.ts';
 import { Sessions } from './sessions.ts';
 import { type CodecName, parseSip } from './sip.ts';
 import { TcpSipReader } from './tcp.ts';
@@ -28,7 +28,7 @@ export interface InfoPress {
 export type CodedSink = (packet: RtpView, codec: CodecName | null) => void;
 
 export interface CaptureSink {
-  /** A stream begins; its packets come in order of sequence numbers, each once. */
+  /** A stream begins; its packets come in the order that the capture was asked for. */
   stream(stream: RtpStream): CodedSink;
   info(press: InfoPress): void;
 }
@@ -63,16 +63,18 @@ export class Capture {
   readonly #tcp = new TcpSipReader();
   readonly #sessions = new Sessions();
   readonly #transport = emptyTransport();
-  readonly #streams = new RtpStreams({
-    isNamed: (ends) => this.#sessions.knows(ends),
-    begin: (stream) => this.#begin(stream),
-  });
+  readonly #streams: RtpStreams;
   #frames = 0;
   #cut = 0;
   #notIp = 0;
 
-  constructor(sink: CaptureSink) {
+  constructor(sink: CaptureSink, order: PacketOrder = 'sequence') {
     this.#sink = sink;
+    this.#streams = new RtpStreams({
+      isNamed: (ends) => this.#sessions.knows(ends),
+      begin: (stream) => this.#begin(stream),
+      order,
+    });
   }
 
   frame(frame: Frame): void {

@@ -10,7 +10,6 @@ export interface RtpStream extends Ends {
   readonly firstAtMs: number;
 }
 
-/** Takes a stream's packets in order, each once. */
 export type PacketSink = (packet: RtpView) => void;
 
 export const STREAMS_MAX = 4096;
@@ -19,11 +18,17 @@ export const PROBATION_PACKETS = 3;
 /** In step: at most this far from the packet before. */
 const PROBATION_STEP_MAX = 100;
 
+/** Takes a stream's packets as they were captured. */
+interface Order {
+  push(packet: RtpView): void;
+  flush(): void;
+}
+
 interface Entry {
   readonly stream: RtpStream;
   /** Packets of a stream that is not yet believed; null once it is. */
   probation: RtpView[] | null;
-  reorder: Reorder | null;
+  order: Order | null;
 }
 
 export interface StreamRules {
@@ -31,7 +36,11 @@ export interface StreamRules {
   isNamed(ends: Ends): boolean;
   /** A stream is believed: where do its packets go? */
   begin(stream: RtpStream): PacketSink;
+  /** `sequence`: by sequence numbers, each packet once. `arrival`: as they were captured, repeats too. */
+  readonly order: PacketOrder;
 }
+
+export type PacketOrder = 'sequence' | 'arrival';
 
 /**
  * Finds the RTP streams among UDP datagrams. An endpoint that SDP named is believed at once; otherwise the header must
@@ -66,20 +75,20 @@ export class RtpStreams {
     const ssrc = ssrcAt(datagram.bytes, datagram.from);
     const entry = this.#entries.find(datagram, ssrc) ?? this.#add(datagram, ssrc, atMs);
     if (entry === null) this.ignored += 1;
-    else if (entry.reorder !== null) entry.reorder.push(view);
+    else if (entry.order !== null) entry.order.push(view);
     else this.#judge(entry, view);
   }
 
   /** The end of the capture. */
   finish(): void {
-    for (const entry of this.#entries.values()) entry.reorder?.flush();
+    for (const entry of this.#entries.values()) entry.order?.flush();
   }
 
   #add(datagram: Transport, ssrc: number, atMs: number): Entry | null {
     if (this.#entries.size >= STREAMS_MAX && !this.#evict()) return null;
     const ends = endsOf(datagram);
     const name = `${ends.source}>${ends.destination}/${ssrc.toString(16).padStart(8, '0')}`;
-    const entry: Entry = { stream: { name, ...ends, firstAtMs: atMs }, reorder: null, probation: [] };
+    const entry: Entry = { stream: { name, ...ends, firstAtMs: atMs }, order: null, probation: [] };
     this.#entries.add(datagram, ssrc, entry);
     this.#unbelieved.add(entry);
     return entry;
@@ -104,7 +113,8 @@ export class RtpStreams {
     const believed = entry.probation;
     entry.probation = null;
     this.#unbelieved.delete(entry);
-    entry.reorder = new Reorder(this.#rules.begin(entry.stream));
-    for (const packet of believed) entry.reorder.push(packet);
+    const sink = this.#rules.begin(entry.stream);
+    entry.order = this.#rules.order === 'sequence' ? new Reorder(sink) : { push: sink, flush: () => {} };
+    for (const packet of believed) entry.order.push(packet);
   }
 }

@@ -69,6 +69,27 @@ export function eventPackets(digits: string, payloadType: number, ends: Ends = C
   );
 }
 
+/**
+ * One side of a whole call: quiet µ-law, a packet each 20 ms, with keys as events in its place, each held for 100 ms. Times
+ * are in milliseconds and multiples of 20.
+ */
+export function keyedCall(keys: readonly { atMs: number; digits: string }[], durationMs: number): Captured[] {
+  const presses = keys.flatMap(({ atMs, digits }) =>
+    [...digits].map((digit, index) => ({ digit, onsetMs: atMs + index * 200 })),
+  );
+  const quiet = new Uint8Array(PACKET_SAMPLES).fill(0xff);
+  return Array.from({ length: durationMs / PACKET_MS }, (_, index) => {
+    const atMs = index * PACKET_MS;
+    const press = presses.find(({ onsetMs }) => atMs >= onsetMs && atMs < onsetMs + 100 + 3 * PACKET_MS);
+    const timestamp = ((press?.onsetMs ?? atMs) / PACKET_MS) * PACKET_SAMPLES;
+    const fields = { sequenceNumber: 1000 + index, timestamp, ssrc: SSRC, marker: press?.onsetMs === atMs };
+    if (press === undefined) return { atMs, bytes: framed(rtp({ ...fields, payloadType: 0 }, quiet)) };
+    const durationTs = Math.min(atMs - press.onsetMs + PACKET_MS, 100) * 8;
+    const event = telephoneEvent(KEYS.indexOf(press.digit), atMs - press.onsetMs >= 100, durationTs);
+    return { atMs, bytes: framed(rtp({ ...fields, payloadType: 101 }, event)) };
+  });
+}
+
 const SIP: Ends = { source: '192.0.2.10', sourcePort: 5060, destination: '198.51.100.5', destinationPort: 5060 };
 export const REVERSED = (ends: Ends): Ends => ({
   source: ends.destination,

@@ -1,0 +1,144 @@
+import { Inviter, type Session, SessionState, UserAgent, type UserAgentOptions } from 'sip.js';
+import type { SessionDescriptionHandler } from 'sip.js/lib/api/session-description-handler.js';
+import { UdpTransport, VIA_NAME } from '../../caller/udp-transport.ts';
+import type { Clock } from '../../lib/clock.ts';
+
+/** Nothing at all came back for so long: nobody is there. RFC 3261 §17.1.1.2 would wait 32 s. */
+const SILENCE_MS_MAX = 8_000;
+/** So long it may ring. */
+const RING_MS_MAX = 60_000;
+const HANG_UP_MS_MAX = 5_000;
+
+export interface CallOrder {
+  /** `sip:…`, as a person gave it. */
+  readonly to: string;
+  /** Our address on the way there. */
+  readonly address: string;
+  /** Over WebSocket: `ws://host:port`; over UDP null. */
+  readonly webSocket: string | null;
+  readonly offer: string;
+  /** Of each answer, re-INVITEs too; false where it is of no use. */
+  answered(sdp: string): boolean;
+}
+
+export type Outcome =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface ReplayCall {
+  readonly outcome: Promise<Outcome>;
+  /** Settles when either side hung up. */
+  readonly ended: Promise<void>;
+  hangUp(): Promise<void>;
+}
+
+/** Places the call by sip.js. Throws where the URI is none, or the WebSocket cannot be opened. */
+export async function placeReplayCall(order: CallOrder, clock: Clock): Promise<ReplayCall> {
+  const target = UserAgent.makeURI(order.to);
+  const host = order.address.includes(':') ? `[${order.address}]` : order.address;
+  const from = UserAgent.makeURI(`sip:replay@${host}`);
+  if (target === undefined || from === undefined) throw new Error(`${order.to} is no SIP URI`);
+  const agent = new UserAgent({
+    uri: from,
+    logBuiltinEnabled: false,
+    sessionDescriptionHandlerFactory: () => new Descriptions(order),
+    ...(await transportOf(order, clock)),
+  });
+  await agent.start();
+  const session = new Inviter(agent, target);
+  session.delegate = { onBye: (bye) => void bye.accept() };
+  const ended = terminated(session).then(() => agent.stop());
+  return {
+    outcome: invite(session, clock),
+    ended,
+    async hangUp() {
+      if (session.state === SessionState.Established) await session.bye();
+      else if (session.state === SessionState.Establishing) await session.cancel();
+      await Promise.race([ended, wait(HANG_UP_MS_MAX, clock)]);
+      await agent.stop();
+    },
+  };
+}
+
+async function transportOf(order: CallOrder, clock: Clock): Promise<Partial<UserAgentOptions>> {
+  if (order.webSocket !== null) {
+    return { transportOptions: { server: order.webSocket, connectionTimeout: 5, traceSip: false } };
+  }
+  const transport = await UdpTransport.open(order.address, clock);
+  class Opened {
+    constructor() {
+      // biome-ignore lint/correctness/noConstructorReturn: sip.js constructs its transport; ours is open already.
+      return transport;
+    }
+  }
+  return {
+    transportConstructor: Opened as unknown as NonNullable<UserAgentOptions['transportConstructor']>,
+    viaHost: VIA_NAME,
+    contactParams: { transport: 'udp' },
+    forceRport: true,
+  };
+}
+
+function invite(session: Inviter, clock: Clock): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const fail = (reason: string) => resolve({ kind: 'failed', reason });
+    const silence = clock.startTimer(SILENCE_MS_MAX, () => fail(`no answer within ${SILENCE_MS_MAX / 1000} s`));
+    const ringing = clock.startTimer(RING_MS_MAX, () => fail(`not answered within ${RING_MS_MAX / 1000} s`));
+    const settle = (outcome: Outcome) => {
+      silence.cancel();
+      ringing.cancel();
+      resolve(outcome);
+    };
+    const requestDelegate = {
+      onTrying: () => silence.cancel(),
+      onProgress: () => silence.cancel(),
+      onAccept: () => settle({ kind: 'answered' }),
+      onReject: ({ message }: { message: { statusCode?: number | undefined; reasonPhrase?: string | undefined } }) =>
+        settle({ kind: 'refused', status: message.statusCode ?? 0, reason: message.reasonPhrase ?? '' }),
+    };
+    session.invite({ requestDelegate }).catch((error: unknown) => {
+      settle({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
+    });
+  });
+}
+
+function terminated(session: Session): Promise<void> {
+  return new Promise((resolve) => {
+    session.stateChange.addListener((state) => {
+      if (state === SessionState.Terminated) resolve();
+    });
+  });
+}
+
+function wait(durationMs: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.startTimer(durationMs, resolve));
+}
+
+/** One offer, also as the answer to a later one, in the place where sip.js expects a browser. */
+class Descriptions implements SessionDescriptionHandler {
+  readonly #order: CallOrder;
+
+  constructor(order: CallOrder) {
+    this.#order = order;
+  }
+
+  close(): void {}
+
+  hasDescription(contentType: string): boolean {
+    return contentType === 'application/sdp';
+  }
+
+  getDescription(): Promise<{ body: string; contentType: string }> {
+    return Promise.resolve({ body: this.#order.offer, contentType: 'application/sdp' });
+  }
+
+  setDescription(sdp: string): Promise<void> {
+    if (this.#order.answered(sdp)) return Promise.resolve();
+    return Promise.reject(new Error('no common codec'));
+  }
+
+  sendDtmf(): boolean {
+    return false;
+  }
+}
