@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { type Emitter, EmitterImpl, type Transport, TransportState } from 'sip.js';
 import type { Clock, Timer } from '../lib/clock.ts';
 
@@ -19,6 +19,7 @@ const T2_MS = 4_000;
 const GIVE_UP_MS = 64 * T1_MS;
 /** Requests that are not yet answered; a call has one or two. */
 const WAITING_MAX = 64;
+const IDLE_POLL_MS = 20;
 const DEFAULT_PORT = 5060;
 /** What sip.js is told that we are called. */
 export const VIA_NAME = 'udp-caller.invalid';
@@ -48,6 +49,8 @@ export class UdpTransport implements Transport {
   readonly #address: string;
   readonly #waiting = new Map<string, Waiting>();
   #state = TransportState.Disconnected;
+  /** Messages whose address is being looked up, or that have not left. */
+  #sending = 0;
 
   private constructor(socket: Socket, address: string, clock: Clock) {
     this.#socket = socket;
@@ -107,14 +110,31 @@ export class UdpTransport implements Transport {
     const method = /^([A-Z]+) /.exec(text)?.[1];
     const hop = method === undefined ? viaHop(text) : requestHop(text);
     if (hop === null) throw new Error('this SIP message names nobody to send it to');
-    const resolved = { ...hop, host: (await lookup(hop.host)).address };
-    this.#transmit(text, resolved);
+    this.#sending += 1;
+    try {
+      await this.#dispatch(text, method, { ...hop, host: await addressOf(hop.host) });
+    } finally {
+      this.#sending -= 1;
+    }
+  }
+
+  /** Settles when every request is answered or given up, so that a BYE is not lost with the socket; or at the limit. */
+  async idle(limitMs: number): Promise<void> {
+    const giveUpAt = this.#clock.now() + limitMs;
+    while ((this.#sending > 0 || this.#waiting.size > 0) && this.#clock.now() < giveUpAt) {
+      await new Promise<void>((resolve) => this.#clock.startTimer(IDLE_POLL_MS, resolve));
+    }
+  }
+
+  #dispatch(text: string, method: string | undefined, resolved: Hop): Promise<void> {
+    const left = this.#transmit(text, resolved);
     const key = transactionOf(text);
-    if (method === undefined || method === 'ACK' || key === null || this.#waiting.size >= WAITING_MAX) return;
+    if (method === undefined || method === 'ACK' || key === null || this.#waiting.size >= WAITING_MAX) return left;
     const isInvite = method === 'INVITE';
     const waiting = { text, hop: resolved, isInvite, beganAt: this.#clock.now(), waitMs: T1_MS, timer: null };
     this.#waiting.set(key, waiting);
     this.#sendAgain(key, waiting);
+    return left;
   }
 
   #sendAgain(key: string, waiting: Waiting): void {
@@ -123,14 +143,16 @@ export class UdpTransport implements Transport {
         this.#waiting.delete(key);
         return;
       }
-      this.#transmit(waiting.text, waiting.hop);
+      void this.#transmit(waiting.text, waiting.hop);
       waiting.waitMs = waiting.isInvite ? waiting.waitMs * 2 : Math.min(waiting.waitMs * 2, T2_MS);
       this.#sendAgain(key, waiting);
     });
   }
 
-  #transmit(text: string, { host, port }: Hop): void {
-    if (this.isConnected()) this.#socket.send(text, port, host);
+  /** Settles when it has left. */
+  #transmit(text: string, { host, port }: Hop): Promise<void> {
+    if (!this.isConnected()) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.send(text, port, host, () => resolve()));
   }
 
   #receive(text: string): void {
@@ -177,6 +199,10 @@ function viaHop(text: string): Hop | null {
   const received = /;received=([^\s;,]+)/i.exec(via[2] ?? '')?.[1];
   const rport = /;rport=(\d+)/i.exec(via[2] ?? '')?.[1];
   return sent === null ? null : { host: received ?? sent.host, port: Number(rport ?? sent.port) };
+}
+
+async function addressOf(host: string): Promise<string> {
+  return isIP(host) === 0 ? (await lookup(host)).address : host;
 }
 
 /** Host and port of a SIP URI; null where it is none. */

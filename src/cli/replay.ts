@@ -88,11 +88,14 @@ export async function replayCommand(argv: readonly string[]): Promise<number> {
   }
   const options = readOptions(positionals, values);
   if (typeof options === 'string') return refuse(options, EXIT_USAGE);
+  const interrupt = onInterrupt();
   try {
-    return await replay({ ...options, seed: options.seed ?? randomInt(SEED_RANGE) }, systemClock);
+    return await replay({ ...options, seed: options.seed ?? randomInt(SEED_RANGE) }, interrupt.came, systemClock);
   } catch (error) {
     if (error instanceof ReplayError) return refuse(error.message, error.status);
     throw error;
+  } finally {
+    interrupt.ignore();
   }
 }
 
@@ -101,16 +104,18 @@ function refuse(reason: string, status: number): number {
   return status;
 }
 
-async function replay(options: ReplayOptions & { readonly seed: number }, clock: Clock): Promise<number> {
-  const interrupted = onInterrupt();
+type Order = ReplayOptions & { readonly seed: number };
+
+/** `interrupted` settles with null. */
+async function replay(options: Order, interrupted: Promise<null>, clock: Clock): Promise<number> {
   const { chosen, stream } = load(options);
   const hop = await resolved(options.hop);
   print(`seed ${options.seed}`);
   const schedule = scheduleOf(stream.packets, options);
   const address = await localAddressFor(hop);
   const heard = new Heard(options.record !== null);
-  const media = await ReplayMedia.open(address, randomInt(SSRC_MAX), heard, clock);
   const offer = offerOf(stream.codecs);
+  const media = await ReplayMedia.open({ address, ssrc: randomInt(SSRC_MAX), offer, heard }, clock);
   const kinds = [...new Set([...stream.codecs.values()].map(nameOf))].join(', ') || 'nothing that could be named';
   print(
     `playing ${chosen.name} (${chosen.packets} packets, ${seconds(chosen.durationMs)} s: ${kinds}) to ${options.to}`,
@@ -136,7 +141,7 @@ async function replay(options: ReplayOptions & { readonly seed: number }, clock:
   const outcome = await Promise.race([call.outcome, interrupted]);
   const agreed = answer as Answer | null;
   if (outcome === null || outcome.kind !== 'answered' || agreed === null) {
-    await call.hangUp();
+    await call.close();
     media.close();
     if (outcome === null) return EXIT_INTERRUPTED;
     throw new ReplayError(failureOf(outcome, options.to, [...offer.values()]), EXIT_FAILED);
@@ -153,8 +158,9 @@ async function replay(options: ReplayOptions & { readonly seed: number }, clock:
   bar.clear();
   const played = media.played(schedule.sendings);
   media.close();
-  if (end !== 'ended') await call.hangUp();
-  report(stream, schedule, played, heard, agreed);
+  await call.close();
+  report(stream, schedule, played);
+  print(heard.describe((payloadType) => nameAt(offer, payloadType)));
   if (options.record !== null) record(options.record, heard);
   if (end === null) return EXIT_INTERRUPTED;
   if (end === 'ended' && played.unsent > 0) {
@@ -209,7 +215,7 @@ function failureOf(outcome: Outcome, to: string, offered: readonly CodecName[]):
   return `${to} refused the call: ${outcome.status} ${outcome.reason}${why}`;
 }
 
-function report(stream: ReplayStream, schedule: Schedule, played: Played, heard: Heard, answer: Answer): void {
+function report(stream: ReplayStream, schedule: Schedule, played: Played): void {
   const parts = [`sent ${played.sent} of ${stream.packets.length} packets`];
   if (schedule.lost > 0) parts.push(`${schedule.lost} lost on purpose`);
   for (const [payloadType, count] of played.notAgreed) {
@@ -222,7 +228,6 @@ function report(stream: ReplayStream, schedule: Schedule, played: Played, heard:
   }
   if (played.unsent > 0) parts.push(`${played.unsent} not yet due`);
   print(parts.join(', '));
-  print(heard.describe((payloadType) => nameAt(answer.codecs, payloadType)));
 }
 
 function record(file: string, heard: Heard): void {
@@ -236,10 +241,17 @@ function record(file: string, heard: Heard): void {
 }
 
 /** Null once somebody pressed Ctrl-C. */
-function onInterrupt(): Promise<null> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(null));
-  });
+function onInterrupt(): { readonly came: Promise<null>; ignore(): void } {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const note = (): void => resolve(null);
+  for (const signal of signals) process.once(signal, note);
+  return {
+    came: promise,
+    ignore: () => {
+      for (const signal of signals) process.off(signal, note);
+    },
+  };
 }
 
 function pause(durationMs: number, clock: Clock): Promise<void> {

@@ -30,7 +30,8 @@ export interface ReplayCall {
   readonly outcome: Promise<Outcome>;
   /** Settles when either side hung up. */
   readonly ended: Promise<void>;
-  hangUp(): Promise<void>;
+  /** Hangs up where nobody did, and lets go of sockets once the last word is said. */
+  close(): Promise<void>;
 }
 
 /** Places the call by sip.js. Throws where the URI is none, or the WebSocket cannot be opened. */
@@ -39,41 +40,54 @@ export async function placeReplayCall(order: CallOrder, clock: Clock): Promise<R
   const host = order.address.includes(':') ? `[${order.address}]` : order.address;
   const from = UserAgent.makeURI(`sip:replay@${host}`);
   if (target === undefined || from === undefined) throw new Error(`${order.to} is no SIP URI`);
+  const udp = order.webSocket === null ? await UdpTransport.open(order.address, clock) : null;
   const agent = new UserAgent({
     uri: from,
     logBuiltinEnabled: false,
     sessionDescriptionHandlerFactory: () => new Descriptions(order),
-    ...(await transportOf(order, clock)),
+    ...transportOf(order, udp),
   });
   await agent.start();
   const session = new Inviter(agent, target);
   session.delegate = { onBye: (bye) => void bye.accept() };
-  const ended = terminated(session).then(() => agent.stop());
+  const ended = terminated(session);
   return {
     outcome: invite(session, clock),
     ended,
-    async hangUp() {
-      if (session.state === SessionState.Established) await session.bye();
-      else if (session.state === SessionState.Establishing) await session.cancel();
-      await Promise.race([ended, wait(HANG_UP_MS_MAX, clock)]);
+    async close() {
+      if (session.state === SessionState.Established) await bye(session, clock);
+      else if (session.state === SessionState.Establishing) {
+        await session.cancel();
+        await Promise.race([ended, wait(HANG_UP_MS_MAX, clock)]);
+      }
+      await udp?.idle(HANG_UP_MS_MAX);
       await agent.stop();
     },
   };
 }
 
-async function transportOf(order: CallOrder, clock: Clock): Promise<Partial<UserAgentOptions>> {
-  if (order.webSocket !== null) {
-    return { transportOptions: { server: order.webSocket, connectionTimeout: 5, traceSip: false } };
+/** sip.js has done with a session before its BYE is answered, or has left. */
+function bye(session: Session, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.startTimer(HANG_UP_MS_MAX, resolve);
+    const done = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    session.bye({ requestDelegate: { onAccept: done, onReject: done } }).catch(done);
+  });
+}
+
+function transportOf(order: CallOrder, transport: UdpTransport | null): Partial<UserAgentOptions> {
+  if (transport === null) {
+    return { transportOptions: { server: order.webSocket ?? '', connectionTimeout: 5, traceSip: false } };
   }
-  const transport = await UdpTransport.open(order.address, clock);
-  class Opened {
-    constructor() {
-      // biome-ignore lint/correctness/noConstructorReturn: sip.js constructs its transport; ours is open already.
-      return transport;
-    }
+  // sip.js constructs its transport; ours is open already, and a function that is constructed may return it.
+  function opened(): UdpTransport | null {
+    return transport;
   }
   return {
-    transportConstructor: Opened as unknown as NonNullable<UserAgentOptions['transportConstructor']>,
+    transportConstructor: opened as unknown as NonNullable<UserAgentOptions['transportConstructor']>,
     viaHost: VIA_NAME,
     contactParams: { transport: 'udp' },
     forceRport: true,

@@ -3,13 +3,21 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RtpView } from '../../pcap/reorder.ts';
 import { readRtp, ssrcAt } from '../../pcap/rtp.ts';
 import type { Heard } from './heard.ts';
-import type { Answer } from './offer.ts';
+import type { Answer, Offer } from './offer.ts';
 import type { Sending } from './schedule.ts';
 import type { ReplayPacket } from './stream-source.ts';
 
 const RTP_HEADER_BYTES = 12;
 /** A timer comes late rather than early: what is due within this goes out now. */
 const DUE_WITHIN_MS = 0.5;
+
+export interface MediaOrder {
+  /** Ours. */
+  readonly address: string;
+  readonly ssrc: number;
+  readonly offer: Offer;
+  readonly heard: Heard;
+}
 
 export interface Played {
   readonly sent: number;
@@ -25,6 +33,7 @@ export class ReplayMedia {
   readonly #clock: Clock;
   readonly #heard: Heard;
   readonly #ssrc: number;
+  readonly #offer: Offer;
   #answer: Answer | null = null;
   #beganAt = 0;
   #timer: Timer | null = null;
@@ -33,9 +42,10 @@ export class ReplayMedia {
   #next = 0;
   readonly #notAgreed = new Map<number, number>();
 
-  private constructor(socket: Socket, ssrc: number, heard: Heard, clock: Clock) {
+  private constructor(socket: Socket, { ssrc, offer, heard }: MediaOrder, clock: Clock) {
     this.#socket = socket;
     this.#ssrc = ssrc;
+    this.#offer = offer;
     this.#heard = heard;
     this.#clock = clock;
     socket.on('message', (bytes) => this.#hear(bytes));
@@ -43,13 +53,14 @@ export class ReplayMedia {
     socket.on('error', () => {});
   }
 
-  static async open(address: string, ssrc: number, heard: Heard, clock: Clock): Promise<ReplayMedia> {
+  static async open(order: MediaOrder, clock: Clock): Promise<ReplayMedia> {
+    const { address } = order;
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
       socket.bind(0, address, resolve);
     });
-    return new ReplayMedia(socket, ssrc, heard, clock);
+    return new ReplayMedia(socket, order, clock);
   }
 
   get port(): number {
@@ -125,6 +136,7 @@ export class ReplayMedia {
     };
     if (!readRtp(bytes, 0, bytes.length, view)) return;
     const atMs = this.#answer === null ? 0 : this.#clock.now() - this.#beganAt;
-    this.#heard.packet(view, ssrcAt(bytes, 0), this.#answer?.codecs.get(view.payloadType) ?? null, atMs);
+    // RFC 3264 §5.1: what comes has the payload types that we offered.
+    this.#heard.packet(view, ssrcAt(bytes, 0), this.#offer.get(view.payloadType) ?? null, atMs);
   }
 }

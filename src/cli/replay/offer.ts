@@ -73,8 +73,6 @@ export interface Mapping {
 export interface Answer {
   readonly address: string;
   readonly port: number;
-  /** What the other side may send and we asked for: payload types by codec. */
-  readonly codecs: ReadonlyMap<number, CodecName>;
   /** By captured payload type; one that is not here was not agreed on. */
   readonly mappings: ReadonlyMap<number, Mapping>;
 }
@@ -92,7 +90,6 @@ export function readAnswer(sdp: string, captured: ReadonlyMap<number, CodecName>
   return {
     address: media.endpoint.slice(0, colon).replace(/^\[|\]$/g, ''),
     port: Number(media.endpoint.slice(colon + 1)),
-    codecs: media.codecs,
     mappings,
   };
 }
