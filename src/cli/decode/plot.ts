@@ -14,7 +14,7 @@ export const PANELS_MAX = 6;
 const SAMPLE_RATE = 8_000;
 /** What is drawn of an INFO that does not say how long the key was down. */
 const INFO_MS = 100;
-const HIDDEN_NOTE = 'Digits are hidden: 600 to 1750 Hz are one band, and a pressed key one level. --reveal shows them.';
+const HIDDEN_NOTE = 'Digits hidden (see --reveal): 600 to 1750 Hz as one band, a pressed key as one level';
 const WAV_CHUNK_SAMPLES = 80_000;
 
 export interface PlotOrder {

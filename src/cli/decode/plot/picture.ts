@@ -23,6 +23,7 @@ const TITLE_HEIGHT = 48;
 const LANE_HEIGHT = 40;
 const LANE_GAP = 4;
 const SOUND_HEIGHT = 480;
+const NO_SOUND_HEIGHT = 60;
 const AXIS_HEIGHT = 58;
 const LEGEND_HEIGHT = 34;
 const NOTE_HEIGHT = 20;
@@ -71,6 +72,10 @@ export function drawPicture(panels: readonly Panel[], notes: readonly string[]):
   return canvas;
 }
 
+function soundHeightOf(panel: Panel | undefined): number {
+  return panel?.spectrogram === null ? NO_SOUND_HEIGHT : SOUND_HEIGHT;
+}
+
 /** Both ways a key may come have a lane, pressed or not: an empty one is news too. */
 function lanesOf({ presses }: Panel): readonly Path[] {
   return presses.some(({ path }) => path === 'info') ? ['event', 'inband', 'info'] : ['event', 'inband'];
@@ -88,16 +93,21 @@ function drawPanel(canvas: Canvas, top: number, panel: Panel, lanes: readonly Pa
     drawLane(canvas, { y, columns, path, xOf }, presses);
     y += LANE_HEIGHT + LANE_GAP;
   }
-  canvas.fill(LEFT, y, columns, SOUND_HEIGHT, LANE);
+  const soundHeight = soundHeightOf(panel);
+  canvas.fill(LEFT, y, columns, soundHeight, LANE);
   if (spectrogram === null) {
     const words = 'no G.711 audio in this stream';
-    canvas.text(LEFT + columns / 2, y + SOUND_HEIGHT / 2, words, { colour: FAINT_INK, scale: SCALE, align: 'centre' });
+    canvas.text(LEFT + columns / 2, y + soundHeight / 2 - 7, words, {
+      colour: FAINT_INK,
+      scale: SCALE,
+      align: 'centre',
+    });
   } else {
     drawSound(canvas, { x: LEFT, y, width: columns, height: SOUND_HEIGHT }, panel, spectrogram);
     drawFrequencies(canvas, y, columns);
     drawLevels(canvas, LEFT + columns + 66, y);
   }
-  drawTime(canvas, { y: y + SOUND_HEIGHT, columns, xOf }, durationMs);
+  drawTime(canvas, { y: y + soundHeight, columns, xOf }, durationMs);
 }
 
 interface LanePlace {
