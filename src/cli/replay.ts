@@ -178,7 +178,7 @@ function load(options: ReplayOptions): { readonly chosen: StreamSummary; readonl
   const bar = new ProgressBar(process.stderr, systemClock);
   const chunks = (pass: number) => chunksOf(file, opened.size, (done) => bar.show((pass + done) / 2, file));
   try {
-    const all = summarize(chunks(0));
+    const { streams: all, fault } = summarize(chunks(0));
     if (all.length === 0) throw new ReplayError(`${file}: has no RTP stream`, EXIT_USAGE);
     const fitting = all.filter(({ name }) => options.stream === null || name.includes(options.stream));
     const chosen = fitting.toSorted((a, b) => b.packets - a.packets)[0];
@@ -188,6 +188,7 @@ function load(options: ReplayOptions): { readonly chosen: StreamSummary; readonl
     }
     const stream = readStream(chunks(1), chosen.name);
     bar.clear();
+    if (fault !== null) process.stderr.write(`${file}: ${fault}; what stands before it is played\n`);
     for (const other of all) if (other !== chosen) print(`not played: ${other.name} (${other.packets} packets)`);
     if (stream.leftOut > 0) print(`only the first ${PACKETS_MAX} packets are played, ${stream.leftOut} are left out`);
     return { chosen, stream };

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -86,7 +87,7 @@ describe('the streams of a capture', () => {
     const [second, fifth] = [tones[2], tones[5]] as [Captured, Captured];
     const odd = [...tones.filter((_, index) => index !== 5 && index !== 9), second, { ...fifth, atMs: 170 }];
     const chunks = piece([...odd, ...eventPackets('34', 101, REVERSED(SIP_ENDS))]);
-    expect(summarize(chunks).map(({ name, packets, durationMs }) => [name, packets, durationMs])).toEqual([
+    expect(summarize(chunks).streams.map(({ name, packets, durationMs }) => [name, packets, durationMs])).toEqual([
       [STREAM, 28, 540],
       ['198.51.100.5:5060>192.0.2.10:5060/0badcafe', 14, 320],
     ]);
@@ -300,26 +301,36 @@ describe('what came back', () => {
 
 /** A far end of a few lines: answers INVITEs as it is told, takes RTP. */
 class FarEnd {
-  readonly sip: Socket = createSocket('udp4');
-  readonly media: Socket = createSocket('udp4');
+  readonly sip: Socket;
+  readonly media: Socket;
   readonly requests: string[] = [];
   readonly packets: Buffer[] = [];
 
+  readonly #address: string;
+
+  constructor(address = '127.0.0.1') {
+    this.#address = address;
+    const type = address.includes(':') ? 'udp6' : 'udp4';
+    this.sip = createSocket(type);
+    this.media = createSocket(type);
+  }
+
   async open(answer: (request: string, far: FarEnd) => { status: string; sdp?: string } | null): Promise<void> {
     for (const socket of [this.sip, this.media]) {
-      await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+      await new Promise<void>((resolve) => socket.bind(0, this.#address, resolve));
     }
     this.media.on('message', (bytes) => this.packets.push(bytes));
     this.sip.on('message', (bytes, from) => this.#reply(bytes.toString(), from, answer));
   }
 
   get uri(): string {
-    return `sip:far@127.0.0.1:${this.sip.address().port}`;
+    const host = this.#address.includes(':') ? `[${this.#address}]` : this.#address;
+    return `sip:far@${host}:${this.sip.address().port}`;
   }
 
   sdp(types: string, ...rtpmaps: string[]): string {
     const { port } = this.media.address();
-    return `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP ${types}\r\n${rtpmaps
+    return `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN ${this.#address.includes(':') ? 'IP6' : 'IP4'} ${this.#address}\r\nt=0 0\r\nm=audio ${port} RTP/AVP ${types}\r\n${rtpmaps
       .map((one) => `a=rtpmap:${one}\r\n`)
       .join('')}`;
   }
@@ -378,8 +389,8 @@ describe('hushtone replay', () => {
   const packets = keyedCall([{ atMs: 200, digits: '42#' }], 1_000);
   writeFileSync(capture, pcapFile(packets.filter((_, index) => index !== 20)));
 
-  async function farEnd(answer: Parameters<FarEnd['open']>[0]): Promise<FarEnd> {
-    far = new FarEnd();
+  async function farEnd(answer: Parameters<FarEnd['open']>[0], address?: string): Promise<FarEnd> {
+    far = new FarEnd(address);
     await far.open(answer);
     return far;
   }
@@ -430,6 +441,53 @@ describe('hushtone replay', () => {
     const methods = requests.map((request) => request.split(' ')[0]);
     expect(methods.filter((method) => method === 'INVITE')).toHaveLength(2);
   });
+
+  it('calls over IPv6', async () => {
+    const { uri, packets: heard } = await farEnd((_, end) => ({ status: '200 OK', sdp: end.sdp('0') }), '::1');
+    const { stdout, stderr, status } = await replay(capture, '--to', uri, '--tail', '100', '--speed', '10');
+    expect([stderr, status]).toEqual(['', 0]);
+    expect(stdout).toContain('media at ::1:');
+    expect(heard).toHaveLength(26);
+  });
+
+  it('plays what stands before the place where a capture is damaged, and says so', async () => {
+    const { uri, packets: heard } = await farEnd((_, end) => ({
+      status: '200 OK',
+      sdp: end.sdp('0 101', '101 telephone-event/8000'),
+    }));
+    const damaged = join(folder, 'damaged.pcap');
+    writeFileSync(damaged, Buffer.concat([readFileSync(capture), Buffer.alloc(64, 0xff)]));
+    const { stderr, status } = await replay(damaged, '--to', uri, '--tail', '100', '--speed', '10');
+    expect(stderr).toBe(`${damaged}: is damaged: a packet claims 4294967295 bytes; what stands before it is played\n`);
+    expect([heard.length, status]).toEqual([49, 0]);
+  });
+
+  it('hangs up at Ctrl-C, says how far it came, and ends with 130', async () => {
+    const { uri, requests } = await farEnd((_, end) => ({ status: '200 OK', sdp: end.sdp('0') }));
+    const argv = [
+      join(import.meta.dirname, '../../src/cli/hushtone.js'),
+      'replay',
+      capture,
+      '--to',
+      uri,
+      '--speed',
+      '0.1',
+    ];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr] = ['', ''];
+    child.stderr.on('data', (bytes: Buffer) => {
+      stderr += bytes.toString();
+    });
+    child.stdout.on('data', (bytes: Buffer) => {
+      const wasAnswered = stdout.includes('answered:');
+      stdout += bytes.toString();
+      if (!wasAnswered && stdout.includes('answered:')) child.kill('SIGINT');
+    });
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    expect([stderr, status]).toEqual(['', 130]);
+    expect(stdout).toMatch(/^sent \d+ of 49 packets, .*not yet due$/m);
+    expect(requests.map((request) => request.split(' ')[0])).toEqual(['INVITE', 'ACK', 'BYE']);
+  }, 60_000);
 
   it('leaves out what was not agreed on, and says so', async () => {
     const { uri, packets: heard } = await farEnd((_, end) => ({ status: '200 OK', sdp: end.sdp('0') }));

@@ -7,6 +7,8 @@ import { CaptureDecoder } from '../../src/cli/decode/decode-capture.ts';
 import type { KeyPress } from '../../src/cli/decode/key-press.ts';
 import { mergePresses } from '../../src/cli/decode/merge.ts';
 import { decodeFile } from '../../src/cli/decode.ts';
+import { offerOf } from '../../src/cli/replay/offer.ts';
+import { readStream, summarize } from '../../src/cli/replay/stream-source.ts';
 import { Capture } from '../../src/pcap/capture.ts';
 import { framed, SSRC } from '../data/calls.ts';
 import { testFiles } from '../data/make.ts';
@@ -77,6 +79,20 @@ describe('reading damaged captures', () => {
         expect(performance.now() - beganAt).toBeLessThan(FILE_MS_MAX);
       }),
       { numRuns: 1500 },
+    );
+  }, 60_000);
+
+  it('finds the same streams to replay, packet by packet, without throwing', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...captures), changes, (seed, all) => {
+        const bytes = changed(seed, all);
+        for (const { name, packets } of summarize([bytes]).streams) {
+          const stream = readStream([bytes], name);
+          expect(stream.packets).toHaveLength(packets);
+          offerOf(stream.codecs);
+        }
+      }),
+      { numRuns: 300 },
     );
   }, 60_000);
 

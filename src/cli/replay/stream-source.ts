@@ -33,10 +33,16 @@ export interface ReplayStream {
   readonly leftOut: number;
 }
 
+export interface CaptureSummary {
+  readonly streams: readonly StreamSummary[];
+  /** Why reading stopped before the end of the file, for a person; what stands before it is there. */
+  readonly fault: string | null;
+}
+
 /** Reads a capture's RTP streams and says how much is in each. */
-export function summarize(chunks: Iterable<Uint8Array>): StreamSummary[] {
+export function summarize(chunks: Iterable<Uint8Array>): CaptureSummary {
   const found: { name: string; packets: number; beganAtMs: number; durationMs: number }[] = [];
-  readCapture(chunks, (name) => {
+  const fault = readCapture(chunks, (name) => {
     const summary = { name, packets: 0, beganAtMs: Number.NaN, durationMs: 0 };
     found.push(summary);
     return (packet) => {
@@ -45,7 +51,7 @@ export function summarize(chunks: Iterable<Uint8Array>): StreamSummary[] {
       summary.durationMs = Math.max(summary.durationMs, packet.atMs - summary.beganAtMs);
     };
   });
-  return found.map(({ name, packets, durationMs }) => ({ name, packets, durationMs }));
+  return { streams: found.map(({ name, packets, durationMs }) => ({ name, packets, durationMs })), fault };
 }
 
 /** Reads one stream whole. */
@@ -78,7 +84,7 @@ export function readStream(chunks: Iterable<Uint8Array>, wanted: string): Replay
 function readCapture(
   chunks: Iterable<Uint8Array>,
   begin: (stream: string) => (packet: RtpView, codec: CodecName | null) => void,
-): void {
+): string | null {
   const capture = new Capture({ stream: ({ name }) => begin(name), info: () => {} }, 'arrival');
   let reader: ReturnType<typeof frameReaderFor> = null;
   for (const chunk of chunks) {
@@ -87,4 +93,5 @@ function readCapture(
     if (reader === null || reader.fault !== null) break;
   }
   capture.finish();
+  return reader?.fault ?? null;
 }
