@@ -275,6 +275,18 @@ describe('what came back', () => {
     expect(new Heard(false).describe(name)).toBe('heard nothing');
   });
 
+  it('is measured and recorded over the wrap of timestamps, and after a sender that began again', () => {
+    const heard = new Heard(true);
+    const loud = encodeUlaw(Int16Array.from({ length: 160 }, () => 4000));
+    const first = 2 ** 32 - 160;
+    const timestamps = [first, 0, 160, 320, 3_000_000_000, 3_000_000_160];
+    for (const [index, timestamp] of timestamps.entries())
+      heard.packet(view(index, timestamp, loud), 1, PCMU, index * 20);
+    expect(heard.describe(String)).toContain('6 packets (6 0), 0 lost, the first after 0 ms, jitter 0.0 ms');
+    expect(heard.recording()).toHaveLength(6 * 160);
+    expect(heard.recording().every((sample) => Math.abs(sample) > 3900)).toBe(true);
+  });
+
   it('is recorded on the time line of the call: silence where nothing came, either law, a new sender too', () => {
     const heard = new Heard(true);
     const loud = Int16Array.from({ length: 160 }, () => 4000);

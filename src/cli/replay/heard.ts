@@ -8,6 +8,8 @@ const SAMPLES_PER_MS = SAMPLE_RATE / 1000;
 export const RECORD_MS_MAX = 3_600_000;
 /** RFC 3550 §A.1: a larger jump is a sender that began again. */
 const SEQUENCE_JUMP_MAX = 3_000;
+/** A larger step of timestamps is a sender that began again, whatever its sequence numbers say. */
+const TIMESTAMP_STEP_MS_MAX = 60_000;
 /** RFC 3550 §6.4.1: the jitter moves by a sixteenth of each difference. */
 const JITTER_SHARE = 16;
 
@@ -21,9 +23,8 @@ export class Heard {
   #ssrc: number | null = null;
   #highest = 0;
   #jitterMs = 0;
-  #transitMs: number | null = null;
-  /** Where on the recording's time line this sender's timestamp 0 would be. */
-  #origin = 0;
+  /** The packet before: its timestamp, when it came, and its place on the recording's time line. */
+  #before: { readonly timestamp: number; readonly atMs: number; readonly sample: number } | null = null;
   #samples = new Int16Array(SAMPLE_RATE);
   #length = 0;
 
@@ -37,26 +38,33 @@ export class Heard {
     this.#packets += 1;
     this.#counts.set(view.payloadType, (this.#counts.get(view.payloadType) ?? 0) + 1);
     this.#firstAfterMs ??= atMs;
+    this.#count(view.sequenceNumber, ssrc);
     const clockRate = codec?.clockRate ?? SAMPLE_RATE;
-    const ahead = ((view.sequenceNumber - this.#highest + 0x8000) & 0xffff) - 0x8000;
+    // Timestamps wrap, so only their differences are looked at.
+    const stepMs = this.#before === null ? 0 : (((view.timestamp - this.#before.timestamp) | 0) / clockRate) * 1000;
+    if (Math.abs(stepMs) > TIMESTAMP_STEP_MS_MAX) this.#before = null;
+    let sample = Math.round(atMs * SAMPLES_PER_MS);
+    if (this.#before !== null) {
+      this.#jitterMs += (Math.abs(atMs - this.#before.atMs - stepMs) - this.#jitterMs) / JITTER_SHARE;
+      sample = this.#before.sample + Math.round(stepMs * SAMPLES_PER_MS);
+    }
+    this.#before = { timestamp: view.timestamp, atMs, sample };
+    if (this.#audio && codec !== null) this.#keep(view, codec, sample);
+  }
+
+  #count(sequenceNumber: number, ssrc: number): void {
+    const ahead = ((sequenceNumber - this.#highest + 0x8000) & 0xffff) - 0x8000;
     if (ssrc !== this.#ssrc || Math.abs(ahead) > SEQUENCE_JUMP_MAX) {
       this.#ssrc = ssrc;
-      this.#highest = view.sequenceNumber;
-      this.#transitMs = null;
-      this.#origin = Math.round(atMs * SAMPLES_PER_MS) - view.timestamp;
+      this.#highest = sequenceNumber;
+      this.#before = null;
     } else if (ahead > 0) {
       this.#lost += ahead - 1;
-      this.#highest = view.sequenceNumber;
+      this.#highest = sequenceNumber;
     } else {
       // Late, or a second time: it was counted as lost, if it was not here yet.
       this.#lost = Math.max(0, this.#lost - 1);
     }
-    const transitMs = atMs - (view.timestamp / clockRate) * 1000;
-    if (this.#transitMs !== null) {
-      this.#jitterMs += (Math.abs(transitMs - this.#transitMs) - this.#jitterMs) / JITTER_SHARE;
-    }
-    this.#transitMs = transitMs;
-    if (this.#audio && codec !== null) this.#keep(view, codec);
   }
 
   get packets(): number {
@@ -77,9 +85,8 @@ export class Heard {
     return this.#samples.slice(0, this.#length);
   }
 
-  #keep({ timestamp, bytes, from, to }: RtpView, { name }: CodecName): void {
+  #keep({ bytes, from, to }: RtpView, { name }: CodecName, at: number): void {
     if (name !== 'PCMU' && name !== 'PCMA') return;
-    const at = this.#origin + timestamp;
     const end = at + to - from;
     if (at < 0 || end > RECORD_MS_MAX * SAMPLES_PER_MS) return;
     if (end > this.#samples.length) {
