@@ -9,11 +9,17 @@ interface Entry {
   readonly example: string;
   /** Started by the supervisor, or for tests: left out of the help. */
   readonly internal?: true;
+  /** Goes on when nobody reads its output any more; the others have nothing left to do then. */
+  readonly serves?: true;
 }
 
 /** One file per command: `<name>.ts` exports `<name>Command`, and is loaded only when it is asked for. */
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  serve: { summary: 'start everything and keep it running', example: 'hushtone serve --config hushtone.yaml' },
+  serve: {
+    summary: 'start everything and keep it running',
+    example: 'hushtone serve --config hushtone.yaml',
+    serves: true,
+  },
   demo: { summary: 'place real calls over loopback and pay', example: 'hushtone demo' },
   decode: { summary: 'print the keys pressed in captures and recordings', example: 'hushtone decode --json call.pcap' },
   replay: {
@@ -26,10 +32,15 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   'sip-server': {
     summary: 'run the embedded SIP server alone',
     example: 'hushtone sip-server --admin 127.0.0.1:9022 --secret cymru --sip udp:127.0.0.1:5060',
+    serves: true,
   },
-  'sandbox-gateway': { summary: 'run the payment gateway simulator alone', example: 'hushtone sandbox-gateway' },
-  worker: { summary: 'a media worker', example: 'hushtone worker', internal: true },
-  control: { summary: 'the control process', example: 'hushtone control', internal: true },
+  'sandbox-gateway': {
+    summary: 'run the payment gateway simulator alone',
+    example: 'hushtone sandbox-gateway',
+    serves: true,
+  },
+  worker: { summary: 'a media worker', example: 'hushtone worker', internal: true, serves: true },
+  control: { summary: 'the control process', example: 'hushtone control', internal: true, serves: true },
 };
 
 const EXIT_OK = 0;
@@ -53,6 +64,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`hushtone: unknown command "${name}"; ${hint}\n`);
     return EXIT_USAGE;
   }
+  onBrokenPipe(COMMANDS[name]?.serves === true);
   endWithParent();
   try {
     const command = await load(name);
@@ -105,4 +117,14 @@ export function productVersion(): string {
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return process.env.HUSHTONE_DEBUG ? (error.stack ?? error.message) : error.message;
+}
+
+/** `hushtone decode … | head` ends when head has seen enough, without a word; a server does not. */
+function onBrokenPipe(serves: boolean): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (!serves) process.exit(EXIT_OK);
+    });
+  }
 }

@@ -29,6 +29,14 @@ describe('the hushtone command', () => {
     expect(stderr).toBe('hushtone: unknown command "serv"; did you mean "serve"?\n');
   });
 
+  it('ends without a word when nobody reads on', () => {
+    const file = fileURLToPath(new URL('../data/tones-pcmu.pcap', import.meta.url));
+    const script = '"$0" "$1" decode "$2" "$2" "$2" | head -1';
+    const { stdout, stderr } = spawnSync('bash', ['-c', script, process.execPath, shim, file], { encoding: 'utf8' });
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toBe('');
+  });
+
   it.skipIf(!existsSync(systemNode))("runs on the pinned Node 24 where the system's Node is older", () => {
     expect(run(systemNode, '--version').stdout).toMatch(/\(Node (2[4-9]|[3-9]\d)\./);
   });
