@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { RtpPacket } from 'rtp.js/packets';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { decodeUlaw, encodeUlaw } from '../lib/g711.ts';
+import { Ear } from './ear.ts';
 import { mix, SAMPLE_RATE, toneOf } from './tones.ts';
 
 /*
@@ -22,8 +23,6 @@ const GAP_FRAMES = 4;
 const END_PACKETS = 3;
 /** Packets that came early wait for their frame of the recording; more than this is a burst, and the oldest go. */
 const HEARD_WAITING_MAX = 10;
-/** Louder than this is a prompt. */
-const SPEECH_MEAN_SQUARE = 150 ** 2;
 const EVENT_CODES = '0123456789*#';
 
 export type KeyStyle = 'event' | 'inband';
@@ -34,6 +33,9 @@ export interface Heard {
   readonly right: Int16Array;
 }
 
+/** The way to the server: sends a packet on, now or later, once, twice or never. */
+export type Link = (packet: Uint8Array, send: (packet: Uint8Array) => void) => void;
+
 /** 20 ms of a key press: what goes out, and how it sounds in the recording. */
 interface KeyFrame {
   /** In the place of audio; null: audio, with the tone in it where there is one. */
@@ -43,6 +45,8 @@ interface KeyFrame {
     readonly durationTs: number;
     readonly first: boolean;
   } | null;
+  /** The key goes down with this frame. */
+  readonly first: boolean;
   readonly tone: Int16Array | null;
 }
 
@@ -65,12 +69,12 @@ export class RtpPhone {
   readonly #heard: Int16Array[] = [];
   readonly #keyed: Int16Array[] = [];
   #heardWaiting: Int16Array[] = [];
-  #lastSpeechAt = 0;
-  #hasHeardSpeech = false;
+  readonly #ear = new Ear();
+  #lastPacketAt: number | null = null;
   #isClosed = false;
   packetsReceived = 0;
-  /** 0 to 1: share of packets that are lost on the way out. */
-  lossShare = 0;
+  /** What happens to packets on the way out; a network that loses none where nobody says otherwise. */
+  link: Link = (packet, send) => send(packet);
 
   private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
@@ -131,27 +135,44 @@ export class RtpPhone {
   }
 
   /**
-   * Until a prompt was heard and it has been quiet for `quietMs`. False where nothing came, or no end, within `limitMs`.
+   * Until a prompt that came after the last key was heard to its end, and it has been quiet for `quietMs`: that prompt is
+   * then old. False where nothing came, or no end, within `limitMs`, or the call is over.
    */
   async promptEnds(quietMs = 700, limitMs = 30_000): Promise<boolean> {
-    this.#hasHeardSpeech = false;
+    const isOver = await this.#hears(() => this.#ear.hasHeardPrompt && this.#ear.quietMs >= quietMs, limitMs);
+    if (isOver) this.#ear.forget();
+    return isOver;
+  }
+
+  /** Until a prompt that came after the last key has begun; it may have ended meanwhile. */
+  promptBegins(limitMs = 30_000): Promise<boolean> {
+    return this.#hears(() => this.#ear.hasHeardPrompt, limitMs);
+  }
+
+  /** Whatever was said so far is not what the caller waits for. */
+  forgetPrompts(): void {
+    this.#ear.forget();
+  }
+
+  async #hears(what: () => boolean, limitMs: number): Promise<boolean> {
     const deadline = this.#clock.now() + limitMs;
     while (!this.#isClosed && this.#clock.now() < deadline) {
+      if (what()) return true;
       await this.wait(FRAME_MS);
-      if (this.#hasHeardSpeech && this.#clock.now() - this.#lastSpeechAt >= quietMs) return true;
     }
     return false;
   }
 
-  /** Until a prompt begins. */
-  async promptBegins(limitMs = 30_000): Promise<boolean> {
-    this.#hasHeardSpeech = false;
-    const deadline = this.#clock.now() + limitMs;
-    while (!this.#isClosed && this.#clock.now() < deadline) {
-      if (this.#hasHeardSpeech) return true;
-      await this.wait(FRAME_MS);
-    }
-    return false;
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** For a caller who waited in vain: whether the line is dead, or only nobody speaks. */
+  lineText(): string {
+    if (this.#lastPacketAt === null) return 'no packet came';
+    const { heardMs, quietMs } = this.#ear;
+    const silence = this.#clock.now() - this.#lastPacketAt;
+    return `${this.packetsReceived} packets, the last ${silence} ms ago; ${heardMs} ms of audio, the last ${quietMs} quiet`;
   }
 
   recording(): Heard {
@@ -179,6 +200,7 @@ export class RtpPhone {
     if (this.#remote === null) return;
     const event = keyFrame?.event ?? null;
     if (event?.first) this.#eventTimestamp = this.#timestamp;
+    if (keyFrame?.first) this.#ear.keyed();
     const packet = new RtpPacket();
     packet.setSsrc(this.#ssrc >>> 0);
     packet.setSequenceNumber(this.#sequenceNumber++ & 0xffff);
@@ -187,13 +209,11 @@ export class RtpPhone {
     packet.setTimestamp((event === null ? this.#timestamp : this.#eventTimestamp) >>> 0);
     packet.setPayload(asView(event === null ? this.#audio(keyFrame?.tone ?? null) : eventBytes(event)));
     this.#timestamp += FRAME_SAMPLES;
-    if (Math.random() < this.lossShare) return;
     const view = packet.getView();
-    this.#socket.send(
-      new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
-      this.#remote.port,
-      this.#remote.address,
-    );
+    const { address, port } = this.#remote;
+    this.link(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), (bytes) => {
+      if (!this.#isClosed) this.#socket.send(bytes, port, address);
+    });
   }
 
   #audio(tone: Int16Array | null): Uint8Array {
@@ -212,16 +232,13 @@ export class RtpPhone {
       return;
     }
     this.packetsReceived += 1;
+    this.#lastPacketAt = this.#clock.now();
     if (packet.getPayloadType() !== 0) return;
     const view = packet.getPayload();
     const samples = decodeUlaw(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
     this.#heardWaiting.push(samples);
     if (this.#heardWaiting.length > HEARD_WAITING_MAX) this.#heardWaiting.shift();
-    let sum = 0;
-    for (const sample of samples) sum += sample * sample;
-    if (sum / Math.max(1, samples.length) < SPEECH_MEAN_SQUARE) return;
-    this.#hasHeardSpeech = true;
-    this.#lastSpeechAt = this.#clock.now();
+    this.#ear.hear(samples);
   }
 
   #record(keyFrame: KeyFrame | null): void {
@@ -241,6 +258,7 @@ function framesOf(key: string, style: KeyStyle): KeyFrame[] {
     const durationTs = Math.min(i + 1, KEY_FRAMES) * FRAME_SAMPLES;
     return {
       event: isEvent ? { code, end: !isDown, durationTs, first: i === 0 } : null,
+      first: i === 0,
       tone: isDown ? tone.subarray(i * FRAME_SAMPLES, (i + 1) * FRAME_SAMPLES) : null,
     };
   });

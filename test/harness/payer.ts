@@ -12,8 +12,6 @@ import type { TestServer } from './server.ts';
 export const QUIET_MS = 450;
 const PROMPT_MS_MAX = 15_000;
 const HURRIED_MS = 200;
-/** Shorter than the limit after which a complete number ends. */
-const QUIET_AFTER_KEYS_MS = 100;
 const END_MS_MAX = 30_000;
 
 export interface PaymentSeen {
@@ -82,11 +80,10 @@ export async function answerPrompt(
 ): Promise<void> {
   const { media } = phone;
   const heard = await (patient ? media.promptEnds(QUIET_MS, PROMPT_MS_MAX) : media.promptBegins(PROMPT_MS_MAX));
-  if (!heard) throw new Error(media.isClosed ? 'the call ended before a prompt was heard' : 'no prompt was heard');
+  if (!heard)
+    throw new Error(`no prompt was heard, because ${media.isClosed ? 'the call had ended' : media.lineText()}`);
   if (!patient) await media.wait(HURRIED_MS);
   await media.key(keys, style, background);
-  // The prompt that was barged into has stopped; what is heard from here on is the next one.
-  await media.wait(QUIET_AFTER_KEYS_MS);
 }
 
 /** Number, expiry and code, each after its prompt. */
