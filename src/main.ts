@@ -85,6 +85,7 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
     port: config.http.port,
     keys: config.http.keys,
     records: store.queries,
+    subscribe: (listener) => app.subscribe(listener),
     readiness: async () => ({
       workers: media.readyWorkers() === workers.length,
       sip: sip.connected,

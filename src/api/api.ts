@@ -18,6 +18,7 @@ import {
 import { conversationRoute } from './routes/conversation.ts';
 import { conversationsRoute } from './routes/conversations.ts';
 import { DOCS_POLICY, docsRoute } from './routes/docs.ts';
+import { eventsRoute, paymentEventsRoute } from './routes/events.ts';
 import { healthRoute } from './routes/health.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { paymentRoute } from './routes/payment.ts';
@@ -113,6 +114,8 @@ export async function createApi(options: ApiOptions): Promise<Routes> {
   conversationsRoute(app, options);
   conversationRoute(app, options);
   paymentRoute(app, options);
+  eventsRoute(app, options);
+  paymentEventsRoute(app, options);
   healthRoute(app);
   readyRoute(app, options);
   metricsRoute(app, options);
@@ -123,6 +126,7 @@ export async function createApi(options: ApiOptions): Promise<Routes> {
 function limitRequests(app: Routes, { requestsMax = REQUESTS_MAX }: ApiOptions): void {
   let inFlight = 0;
   app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.isStream) return;
     inFlight++;
     let counted = true;
     // `close` comes once for every answer, also for one whose client went away.

@@ -1,4 +1,5 @@
-import type { AttemptRow, ConversationRow, EventRow, PaymentRow, SegmentRow } from '../app/ports.ts';
+import type { LiveListener } from '../app/journal.ts';
+import type { AttemptRow, ConversationRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Sensitive } from '../lib/sensitive.ts';
@@ -21,7 +22,13 @@ export interface ApiRecords {
   conversation(callId: string): Promise<(ConversationShown & { readonly segments: readonly SegmentRow[] }) | null>;
   payment(
     paymentId: string,
-  ): Promise<(PaymentRow & { readonly attempts: readonly AttemptRow[]; readonly events: readonly EventRow[] }) | null>;
+  ): Promise<
+    (PaymentRow & { readonly attempts: readonly AttemptRow[]; readonly events: readonly RecordedEvent[] }) | null
+  >;
+  /** Recorded behind `after`, of one payment or (null) of all calls, oldest first. */
+  events(paymentId: string | null, after: number, limit: number): Promise<readonly RecordedEvent[]>;
+  /** The ordinal of the newest event; 0 where there is none. */
+  newestEvent(): Promise<number>;
 }
 
 export interface ConversationShown extends ConversationRow {
@@ -47,6 +54,8 @@ export interface ApiOptions {
   /** Empty: no key is asked for, and only a loopback address is taken. */
   readonly keys: readonly Sensitive<string>[];
   readonly records: ApiRecords;
+  /** Tells what happens from now on; returns the way to leave, or null where too many listen already. */
+  readonly subscribe: (listener: LiveListener) => (() => void) | null;
   readonly readiness: () => Promise<Readiness>;
   /** The Prometheus text format, version 0.0.4. */
   readonly metricsText: () => Promise<string>;

@@ -15,5 +15,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Asks for no key: it tells nothing of anybody. */
     readonly isOpen?: boolean;
+    /** Lasts as long as its listener: it is no request in flight. */
+    readonly isStream?: boolean;
   }
 }

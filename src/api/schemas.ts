@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import type { AttemptRow, EventRow, PaymentRow, SegmentRow } from '../app/ports.ts';
+import type { AttemptRow, EventRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
 import type { ConversationShown } from './options.ts';
 
 /*
@@ -81,10 +81,31 @@ export const Event = Type.Object({
   detail: Type.Record(Type.String(), Type.Unknown()),
 });
 
+/** The data of an event of a stream; its id is the stream's. */
+export const StreamedEvent = Type.Object(
+  { callId: text, paymentId: textOrNull, ...Event.properties },
+  { description: 'A recorded event.' },
+);
+
+export const Progress = Type.Object(
+  {
+    callId: text,
+    paymentId: text,
+    at: time,
+    field: text,
+    masked: Type.String({ description: 'A dot for each digit; the last four of a card number once it has ended.' }),
+    length: count,
+    brands: Type.Array(Type.String(), { description: 'That the card number still fits.' }),
+    valid: Type.Boolean({ description: 'As long as it must be, and its check passes.' }),
+    ended: Type.Boolean(),
+  },
+  { description: 'A field after a key.' },
+);
+
 export const PaymentDetails = Type.Object({
   ...Payment.properties,
   attempts: Type.Array(Attempt),
-  events: Type.Array(Event),
+  events: Type.Array(Type.Object({ id: Type.Integer({ description: 'As in event streams.' }), ...Event.properties })),
 });
 
 export function iso(at: number): string {
@@ -98,7 +119,13 @@ function times(row: { readonly startedAt: number; readonly endedAt: number | nul
 export const paymentBody = (row: PaymentRow) => ({ ...row, ...times(row) });
 export const segmentBody = (row: SegmentRow) => ({ ...row, ...times(row) });
 export const attemptBody = (row: AttemptRow) => ({ ...row, ...times(row) });
-export const eventBody = (row: EventRow) => ({ ...row, at: iso(row.at), detail: { ...row.detail } });
+export const eventBody = ({ sequence, at, kind, detail }: EventRow) => {
+  return { sequence, at: iso(at), kind, detail: { ...detail } };
+};
+export const recordedBody = (row: RecordedEvent) => ({ id: row.ordinal, ...eventBody(row) });
+export const streamedBody = (row: EventRow) => {
+  return { callId: row.callId, paymentId: row.paymentId, ...eventBody(row) };
+};
 export const conversationBody = (row: ConversationShown) => ({
   ...row,
   ...times(row),

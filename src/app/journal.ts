@@ -1,11 +1,29 @@
 import type { Clock } from '../lib/clock.ts';
 import type { CallId, PaymentId } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
+import type { FieldName } from '../session/flow.ts';
 import type { EventRow, StorePort } from './ports.ts';
 
-/** What the API's live listeners get: every recorded event, and progress that is not worth a row (`live: true`). */
-export interface LiveEvent extends Omit<EventRow, 'sequence'> {
-  readonly sequence: number | null;
+/** What listeners get: every recorded event, and the progress of a field, which is worth no row. */
+export type LiveEvent =
+  /** `ordinal` is null where the event could not be recorded. */
+  | { readonly type: 'recorded'; readonly event: EventRow; readonly ordinal: number | null }
+  | { readonly type: 'progress'; readonly progress: FieldProgress };
+
+/** A field after a key. No digit of it is here but the last four of a number that is complete and has ended. */
+export interface FieldProgress {
+  readonly callId: CallId;
+  readonly paymentId: PaymentId;
+  readonly at: number;
+  readonly field: FieldName;
+  /** `•••• ••`. */
+  readonly masked: string;
+  readonly length: number;
+  /** Brands that the number still fits, or, once it is complete, fits exactly. */
+  readonly brands: readonly string[];
+  /** As long as it must be, and its check passes. */
+  readonly valid: boolean;
+  readonly ended: boolean;
 }
 
 export type LiveListener = (event: LiveEvent) => void;
@@ -42,27 +60,41 @@ export class CallJournal {
   readonly #deps: { readonly store: StorePort; readonly clock: Clock; readonly log: Log; readonly live: LiveEvents };
   readonly #callId: CallId;
   #sequence = 0;
+  /** Settles when the newest event has been told. */
+  #told: Promise<void> = Promise.resolve();
 
   constructor(deps: { store: StorePort; clock: Clock; log: Log; live: LiveEvents }, callId: CallId) {
     this.#deps = deps;
     this.#callId = callId;
   }
 
-  /** Recorded and told. A row that cannot be written is logged: it must not end a payment. */
-  async append(kind: string, detail: EventDetail = {}, paymentId: PaymentId | null = null): Promise<void> {
-    const { store, clock, log, live } = this.#deps;
+  /**
+   * Recorded, then told: what a listener has seen is on disk, so that it can go on from there after a break. A row that
+   * cannot be written is logged, and told all the same: it must not end a payment.
+   */
+  append(kind: string, detail: EventDetail = {}, paymentId: PaymentId | null = null): Promise<void> {
     this.#sequence += 1;
+    const { clock } = this.#deps;
     const row: EventRow = { callId: this.#callId, paymentId, sequence: this.#sequence, at: clock.now(), kind, detail };
-    live.emit(row);
-    try {
-      await store.appendEvent(row);
-    } catch (error) {
-      log.error('event not recorded', { kind, sequence: row.sequence, error: String(error) });
-    }
+    this.#told = this.#record(row);
+    return this.#told;
   }
 
-  /** Told only: a key press. */
-  tell(kind: string, detail: EventDetail, paymentId: PaymentId | null): void {
-    this.#deps.live.emit({ callId: this.#callId, paymentId, sequence: null, at: this.#deps.clock.now(), kind, detail });
+  async #record(event: EventRow): Promise<void> {
+    const { store, log, live } = this.#deps;
+    let ordinal: number | null = null;
+    try {
+      ordinal = await store.appendEvent(event);
+    } catch (error) {
+      log.error('event not recorded', { kind: event.kind, sequence: event.sequence, error: String(error) });
+    }
+    live.emit({ type: 'recorded', event, ordinal });
+  }
+
+  /** Told only, and after what was recorded before. */
+  tell(progress: Omit<FieldProgress, 'callId' | 'at'>): void {
+    const { live, clock } = this.#deps;
+    const whole = { callId: this.#callId, at: clock.now(), ...progress };
+    void this.#told.then(() => live.emit({ type: 'progress', progress: whole }));
   }
 }

@@ -386,13 +386,19 @@ export interface EventRow {
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** `ordinal` counts over all calls, in the order of their recording; it is never given twice. */
+export interface RecordedEvent extends EventRow {
+  readonly ordinal: number;
+}
+
 /** Every write is durable when its promise settles: the journal a crash is resolved from. */
 export interface StorePort {
   saveConversation(row: ConversationRow): Promise<void>;
   saveSegment(row: SegmentRow): Promise<void>;
   savePayment(row: PaymentRow): Promise<void>;
   saveAttempt(row: AttemptRow): Promise<void>;
-  appendEvent(row: EventRow): Promise<void>;
+  /** Returns its ordinal. Promises settle in the order of the ordinals. */
+  appendEvent(row: EventRow): Promise<number>;
   /**
    * Payments that have no end, or an attempt that is `asking`, `unknown` or `authorized`, with all their attempts, oldest first; the
    * newest payments first, those that began before `since` left out, and at most `limit` of them.

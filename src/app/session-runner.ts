@@ -1,4 +1,5 @@
 import { fieldsFor } from '../card/fields.ts';
+import { maskedNumber } from '../card/masked.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { type ErrorCode, ServiceError } from '../lib/errors.ts';
 import { type CallId, type LegId, newId, type PaymentId } from '../lib/ids.ts';
@@ -22,6 +23,7 @@ import type {
   CallContext,
   CallResult,
   DataDipPort,
+  FieldFacts,
   GatewayAdapter,
   MediaEvent,
   MediaPort,
@@ -133,13 +135,14 @@ export class SessionRunner {
     switch (event.kind) {
       case 'fieldKey':
         if (event.field === null) return;
-        this.#tellKey(event.field, event.facts?.length ?? 0, event.facts?.brands ?? []);
+        if (event.facts !== null) this.#tellProgress(event.field, event.facts, false);
         this.#feed({
           input: { kind: 'fieldKeyPressed', key: event.key, complete: event.facts?.complete ?? false },
           fieldEpoch: this.#fieldEpoch,
         });
         return;
       case 'fieldEnded':
+        this.#tellProgress(event.field, event.facts, true);
         this.#feed({ input: { kind: 'fieldEnded', facts: event.facts }, fieldEpoch: this.#fieldEpoch });
         return;
       case 'openKey':
@@ -167,9 +170,12 @@ export class SessionRunner {
     return this.#state.kind === 'collecting' && this.#state.field.kind === 'collecting';
   }
 
-  #tellKey(field: FieldName, length: number, brands: readonly string[]): void {
+  #tellProgress(field: FieldName, { length, brands, complete, last4 }: FieldFacts, ended: boolean): void {
+    const isNumber = field === 'pan';
     const brand = brands.length === 1 ? (brands[0] ?? null) : null;
-    this.#deps.journal.tell('fieldProgress', { field, length, brand }, this.paymentId);
+    const masked = isNumber ? maskedNumber(length, last4, brand) : '•'.repeat(length);
+    const progress = { field, masked, length, brands: isNumber ? brands : [], valid: complete, ended };
+    this.#deps.journal.tell({ paymentId: this.paymentId, ...progress });
   }
 
   // ---------------------------------------------------------------- one input at a time
@@ -249,10 +255,14 @@ export class SessionRunner {
   async #tellField(before: PaymentState, after: PaymentState): Promise<void> {
     if (after.kind !== 'collecting' || (before.kind === 'collecting' && before.field === after.field)) return;
     const { field } = after;
-    const was = before.kind === 'collecting' ? before.field.kind : null;
-    if (field.kind === 'idle' || (was === field.kind && field.kind === 'collecting')) return;
+    const was = before.kind === 'collecting' ? before.field : null;
+    if (field.kind === 'idle') return;
+    const isAsked = field.kind === 'collecting';
+    // A key: the same question is still open.
+    if (isAsked && was?.kind === 'collecting' && was.field === field.field && was.wrong === field.wrong) return;
     const found = field.kind === 'confirming' ? { stage: field.stage, ...field.found } : {};
-    await this.#deps.journal.append('field', { field: field.field, state: field.kind, ...found }, this.paymentId);
+    const detail = { field: field.field, state: field.kind, ...(isAsked ? { wrong: field.wrong } : {}), ...found };
+    await this.#deps.journal.append('field', detail, this.paymentId);
   }
 
   async #save(result: CallResult['result'] | null): Promise<void> {
@@ -326,6 +336,8 @@ export class SessionRunner {
       }
       case 'closeField': {
         const facts = await media.closeField(this.paymentId);
+        if (this.#state.kind === 'collecting' && this.#state.field.kind === 'closing')
+          this.#tellProgress(this.#state.field.field, facts, true);
         this.#queue.unshift({ input: { kind: 'fieldEnded', facts }, fieldEpoch: this.#fieldEpoch });
         return;
       }

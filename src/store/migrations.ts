@@ -100,4 +100,23 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX attempts_by_payment ON attempts (payment_id, started_at);
   CREATE INDEX attempts_open ON attempts (state) WHERE state IN ('asking', 'unknown', 'authorized');
   `,
+  // Events get a number over all calls, in the order of their commits, by which a listener says how far it has come. It
+  // is never given twice, also when the newest were deleted.
+  `
+  CREATE TABLE events_numbered (
+    ordinal    INTEGER PRIMARY KEY AUTOINCREMENT,
+    call_id    TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    sequence   INTEGER NOT NULL CHECK (sequence >= 1),
+    payment_id TEXT,
+    at         INTEGER NOT NULL,
+    kind       TEXT NOT NULL CHECK (length(kind) <= 64),
+    detail     TEXT NOT NULL CHECK (length(detail) <= 4096 AND json_valid(detail)),
+    UNIQUE (call_id, sequence)
+  ) STRICT;
+  INSERT INTO events_numbered (call_id, sequence, payment_id, at, kind, detail)
+    SELECT call_id, sequence, payment_id, at, kind, detail FROM events ORDER BY at, call_id, sequence;
+  DROP TABLE events;
+  ALTER TABLE events_numbered RENAME TO events;
+  CREATE INDEX events_by_payment ON events (payment_id, ordinal);
+  `,
 ];

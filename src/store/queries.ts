@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { AttemptRow, ConversationRow, EventRow, PaymentRow, SegmentRow } from '../app/ports.ts';
+import type { AttemptRow, ConversationRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
 import { attemptOf, conversationOf, eventOf, paymentOf, segmentOf, type Tables } from './tables.ts';
 
 /** No conversation has more of them in any honest use; what is beyond is left out. */
@@ -43,7 +43,7 @@ export interface ConversationDetails extends ConversationSummary {
 
 export interface PaymentDetails extends PaymentRow {
   readonly attempts: readonly AttemptRow[];
-  readonly events: readonly EventRow[];
+  readonly events: readonly RecordedEvent[];
 }
 
 /** What the API asks. Every answer is bounded. */
@@ -129,6 +129,22 @@ export class Queries {
       .limit(EVENTS_MAX)
       .execute();
     return { ...paymentOf(row), attempts: attempts.map(attemptOf), events: events.map(eventOf) };
+  }
+
+  /** Recorded behind `after`, of one payment or (null) of all calls, oldest first. */
+  async events(paymentId: string | null, after: number, limit: number): Promise<readonly RecordedEvent[]> {
+    let query = this.#db.selectFrom('events').selectAll().where('ordinal', '>', after);
+    if (paymentId !== null) query = query.where('payment_id', '=', paymentId);
+    return (await query.orderBy('ordinal').limit(limit).execute()).map(eventOf);
+  }
+
+  /** The ordinal of the newest event; 0 where there is none. */
+  async newestEvent(): Promise<number> {
+    const row = await this.#db
+      .selectFrom('events')
+      .select(({ fn }) => fn.max('ordinal').as('newest'))
+      .executeTakeFirst();
+    return Number(row?.newest ?? 0);
   }
 
   async #paymentsOf(callIds: readonly string[]): Promise<readonly PaymentRow[]> {

@@ -133,10 +133,10 @@ export class Store implements StorePort {
   }
 
   /** Rejects where the call has an event with this sequence already: an event is never changed. */
-  async appendEvent(row: EventRow): Promise<void> {
+  async appendEvent(row: EventRow): Promise<number> {
     const { callId, paymentId, sequence, at, kind, detail } = row;
     const text = { call_id: callId, sequence, payment_id: paymentId, at, kind, detail: JSON.stringify(detail) };
-    await this.#write(this.#kysely.insertInto('events').values(this.#clean('events', text)).compile());
+    return this.#write(this.#kysely.insertInto('events').values(this.#clean('events', text)).compile());
   }
 
   async unsettledPayments(since: number, limit: number): Promise<readonly UnsettledPayment[]> {
@@ -214,7 +214,7 @@ export class Store implements StorePort {
     this.#purgeTimer = this.#options.clock.startTimer(PURGE_EVERY_MS, () => this.#purgeOften());
   }
 
-  #clean<T extends keyof Tables>(table: T, row: Tables[T]): Tables[T] {
+  #clean<Row extends object>(table: keyof Tables, row: Row): Row {
     const { row: clean, withheld } = withhold(table, row);
     if (withheld.length === 0) return clean;
     this.#withheldCount += withheld.length;
@@ -222,11 +222,7 @@ export class Store implements StorePort {
     return clean;
   }
 
-  async #save<T extends 'conversations' | 'segments' | 'payments' | 'attempts'>(
-    table: T,
-    key: string,
-    row: Tables[T],
-  ): Promise<void> {
+  async #save(table: 'conversations' | 'segments' | 'payments' | 'attempts', key: string, row: object): Promise<void> {
     const columns = Object.keys(row);
     const updates = columns.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`);
     const sql =
@@ -235,7 +231,7 @@ export class Store implements StorePort {
     await this.#writer.write({ sql, parameters: Object.values(row) });
   }
 
-  #write(query: CompiledQuery): Promise<void> {
+  #write(query: CompiledQuery): Promise<number> {
     return this.#writer.write(query);
   }
 }

@@ -1,4 +1,5 @@
-import type { AttemptRow, ConversationRow, EventRow, PaymentRow, SegmentRow } from '../app/ports.ts';
+import type { Generated, Selectable } from 'kysely';
+import type { AttemptRow, ConversationRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
 import type { TextKind } from '../card/pan-guard.ts';
 
 /** The database as kysely sees it; the columns are those of the migrations. Times are milliseconds since 1970. */
@@ -54,6 +55,7 @@ export interface Tables {
     ended_at: number | null;
   };
   readonly events: {
+    ordinal: Generated<number>;
     call_id: string;
     sequence: number;
     payment_id: string | null;
@@ -134,8 +136,8 @@ export function attemptOf(row: Tables['attempts']): AttemptRow {
   };
 }
 
-export function eventOf(row: Tables['events']): EventRow {
-  const { call_id, payment_id, sequence, at, kind } = row;
-  const detail = JSON.parse(row.detail) as EventRow['detail'];
-  return { callId: call_id, paymentId: payment_id, sequence, at, kind, detail };
+export function eventOf(row: Selectable<Tables['events']>): RecordedEvent {
+  const { ordinal, call_id, payment_id, sequence, at, kind } = row;
+  const detail = JSON.parse(row.detail) as RecordedEvent['detail'];
+  return { ordinal, callId: call_id, paymentId: payment_id, sequence, at, kind, detail };
 }

@@ -10,7 +10,7 @@ const WRITES_PER_COMMIT_MAX = 500;
 
 interface Waiting {
   readonly query: Pick<CompiledQuery, 'sql' | 'parameters'>;
-  readonly done: () => void;
+  readonly done: (rowId: number) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -33,7 +33,8 @@ export class Writer {
     return this.#waiting.length;
   }
 
-  write(query: Waiting['query']): Promise<void> {
+  /** The number of the row that it inserted, where its table has one. */
+  write(query: Waiting['query']): Promise<number> {
     if (this.#closed || this.#waiting.length >= WRITES_WAITING_MAX) {
       const reason = this.#closed ? 'the store is closed' : `more than ${WRITES_WAITING_MAX} writes wait`;
       return Promise.reject(new ServiceError('STORE_UNUSABLE', reason));
@@ -61,8 +62,9 @@ export class Writer {
       this.#database.transaction(() => {
         for (const { query, done, failed } of batch) {
           try {
-            this.#database.transaction(() => this.#statementOf(query.sql).run(...query.parameters))();
-            settle.push(done);
+            const run = () => this.#statementOf(query.sql).run(...query.parameters);
+            const { lastInsertRowid } = this.#database.transaction(run)();
+            settle.push(() => done(Number(lastInsertRowid)));
           } catch (error) {
             // A refused row is the asker's; a full or broken disk has ended the whole transaction.
             if (!this.#database.inTransaction) throw error;

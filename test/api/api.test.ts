@@ -20,6 +20,8 @@ const nothing: ApiRecords = {
   conversations: async () => ({ conversations: [], next: null }),
   conversation: async () => null,
   payment: async () => null,
+  events: async () => [],
+  newestEvent: async () => 0,
 };
 
 function options(over: Partial<ApiOptions> = {}): ApiOptions {
@@ -28,6 +30,7 @@ function options(over: Partial<ApiOptions> = {}): ApiOptions {
     port: 0,
     keys: [],
     records: nothing,
+    subscribe: () => () => {},
     readiness: async () => ({ workers: true, sip: true, store: true }),
     metricsText: async () => 'hushtone_calls_total 7\nhushtone_payment_duration_seconds_sum 1.4242424242424242\n',
     clock: systemClock,
@@ -74,14 +77,14 @@ describe('reading records', () => {
       payment: async () => ({
         ...payment(),
         attempts: [attempt({ gatewayReference: PAN })],
-        events: [event({ detail: { length: 16, luhnOk: true } })],
+        events: [{ ...event({ detail: { length: 16, luhnOk: true } }), ordinal: 7 }],
       }),
     };
     const { status, body } = await (await api({ records }))('/v1/payments/pa_1');
     expect(status).toBe(200);
     expect(body.attempts[0].gatewayReference).toBe(PAN);
     expect(body.events).toEqual([
-      { sequence: 1, at: '2026-11-23T09:51:36.000Z', kind: 'fieldEnded', detail: { length: 16, luhnOk: true } },
+      { id: 7, sequence: 1, at: '2026-11-23T09:51:36.000Z', kind: 'fieldEnded', detail: { length: 16, luhnOk: true } },
     ]);
   });
 
@@ -199,7 +202,9 @@ describe('operating it', () => {
       '/readyz',
       '/v1/conversations',
       '/v1/conversations/{id}',
+      '/v1/events',
       '/v1/payments/{id}',
+      '/v1/payments/{id}/events',
     ]);
     const page = await get('/docs/');
     expect(page.headers['content-security-policy']).toContain("default-src 'none'");

@@ -7,7 +7,7 @@ import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
 import { failNth } from '../harness/fail-nth.ts';
-import { FakeWorld } from '../harness/fake-ports.ts';
+import { FakeWorld, factsOf } from '../harness/fake-ports.ts';
 import { PLAIN_FLOW } from '../harness/flow.ts';
 
 /** Longer than any scenario: ten minutes of payment, and the hold. */
@@ -553,12 +553,45 @@ describe('the application', () => {
     const world = new FakeWorld(clock);
     const app = createApp(world.deps());
     const kinds: string[] = [];
-    const leave = app.subscribe((event) => kinds.push(event.kind));
+    const leave = app.subscribe((live) => kinds.push(live.type === 'progress' ? live.type : live.event.kind));
     const call = app.callArrived(world.incoming());
     await clock.advance(LONG_MS);
     await call;
     expect(kinds).toContain('paymentEnded');
+    expect(kinds).toContain('progress');
     leave?.();
+  });
+  it('tells listeners of each key how the field looks, in dots, and the last four once it has ended', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    world.script = { ...world.script, facts: () => 'silent' };
+    const app = createApp(world.deps());
+    const seen: unknown[] = [];
+    app.subscribe((live) => {
+      if (live.type === 'progress') seen.push(live.progress);
+      else if (live.event.kind === 'field') seen.push(live.event.detail.state);
+    });
+    const call = app.callArrived(world.incoming());
+    await clock.advance(1_000);
+    const facts = (over: object) => factsOf('pan', { last4: null, complete: false, luhnOk: false, ...over });
+    const key = { kind: 'fieldKey', key: 'digit', field: 'pan' } as const;
+    world.emit({ ...key, facts: facts({ length: 1, brands: ['visa', 'mir'] }) });
+    world.emit({ ...key, facts: facts({ length: 7, brands: ['amex'] }) });
+    world.emit({ ...key, facts: facts({ length: 16, brands: ['visa'], complete: true }) });
+    world.emit({ kind: 'fieldEnded', field: 'pan', by: 'full', facts: factsOf('pan') });
+    await settle();
+    const same = { callId: 'ca_1', paymentId: expect.any(String), at: clock.now(), field: 'pan' };
+    expect(seen).toEqual([
+      'collecting',
+      { ...same, masked: '•', length: 1, brands: ['visa', 'mir'], valid: false, ended: false },
+      { ...same, masked: '•••• •••', length: 7, brands: ['amex'], valid: false, ended: false },
+      { ...same, masked: '•••• •••• •••• ••••', length: 16, brands: ['visa'], valid: true, ended: false },
+      { ...same, masked: '•••• •••• •••• 4242', length: 16, brands: ['visa'], valid: true, ended: true },
+      'collecting',
+    ]);
+    world.hangUp();
+    await clock.advance(LONG_MS);
+    await call;
   });
 });
 

@@ -394,7 +394,7 @@ export class FakeWorld {
       },
       appendEvent: async (row) => {
         this.#enter('appendEvent');
-        this.events.push(row);
+        return this.events.push(row);
       },
       unsettledPayments: async (since, limit) => {
         return [...this.payments.values()]

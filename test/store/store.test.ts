@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { attempt, conversation, event, payment, START } from './rows.ts';
 
@@ -65,7 +66,10 @@ describe('keeping records', () => {
       ...payment(),
       // A gateway may call its transaction what it likes: a charge is not lost over its name.
       attempts: [attempt({ state: 'approved', gatewayReference: '4242424242424242', endedAt: START + 9 })],
-      events: [event({ sequence: 1 }), event({ sequence: 2, detail: { length: 16, luhnOk: true, note: null } })],
+      events: [
+        { ...event({ sequence: 1 }), ordinal: 2 },
+        { ...event({ sequence: 2, detail: { length: 16, luhnOk: true, note: null } }), ordinal: 1 },
+      ],
     });
     const call = await store.queries.conversation('ca_1');
     expect(call).toMatchObject({ ...conversation(), payments: [payment()], segments: [{ kind: 'secure-payment' }] });
@@ -128,6 +132,45 @@ describe('keeping records', () => {
     await store.saveConversation(conversation());
     await store.appendEvent(event());
     await expect(store.appendEvent(event({ kind: 'other' }))).rejects.toMatchObject({ code: 'INTERNAL' });
+  });
+
+  it('numbers events over all calls, and tells those behind a number, of one payment or of all', async () => {
+    const store = open();
+    expect(await store.queries.newestEvent()).toBe(0);
+    for (const callId of ['ca_1', 'ca_2']) await store.saveConversation(conversation({ callId, endedAt: START }));
+    const rows = [
+      event({ callId: 'ca_2', paymentId: 'pa_2' }),
+      event(),
+      event({ sequence: 2, kind: 'paymentEnded' }),
+      event({ callId: 'ca_2', sequence: 2, paymentId: null }),
+    ];
+    expect(await Promise.all(rows.map((row) => store.appendEvent(row)))).toEqual([1, 2, 3, 4]);
+    expect(await store.queries.newestEvent()).toBe(4);
+    expect(await store.queries.events(null, 1, 2)).toEqual([
+      { ...rows[1], ordinal: 2 },
+      { ...rows[2], ordinal: 3 },
+    ]);
+    expect((await store.queries.events('pa_1', 2, 10)).map(({ ordinal }) => ordinal)).toEqual([3]);
+    // Never the same number for another event, also when the newest is gone.
+    now = START + 31 * DAY_MS;
+    expect(store.purge()).toBe(2);
+    await store.saveConversation(conversation());
+    expect(await store.appendEvent(event())).toBe(5);
+  });
+
+  it('numbers the events of a database of version 1 in the order of their times', async () => {
+    const file = join(folder, 'old.db');
+    const old = new Sqlite(file);
+    old.exec(MIGRATIONS[0] ?? '');
+    old.pragma('user_version = 1');
+    old.exec(`INSERT INTO conversations VALUES ('ca_1', 1, NULL, 'p', 'f', 't', NULL, NULL, NULL);
+      INSERT INTO events VALUES ('ca_1', 2, 'pa_1', ${START + 1}, 'second', '{}'), ('ca_1', 1, 'pa_1', ${START}, 'first', '{"a":1}')`);
+    old.close();
+    const events = await open('old.db').queries.events(null, 0, 10);
+    expect(events).toEqual([
+      { ...event({ kind: 'first', detail: { a: 1 } }), ordinal: 1 },
+      { ...event({ kind: 'second', sequence: 2, at: START + 1 }), ordinal: 2 },
+    ]);
   });
 
   it('keeps the beginning of an address that is longer than any', async () => {
@@ -243,7 +286,8 @@ describe('keeping card numbers out', () => {
         'attempt_id payment_id idempotency_key verb gateway amount_minor currency state gateway_reference ' +
         'authorization_code decline_reason started_at ended_at',
       conversations: 'call_id started_at ended_at profile from_number to_number customer reference ended_by',
-      events: 'call_id sequence payment_id at kind detail',
+      events: 'ordinal call_id sequence payment_id at kind detail',
+      sqlite_sequence: 'name seq',
       payments:
         'payment_id call_id flow state result amount_minor currency reference brand last4 declines started_at ' +
         'ended_at attention',

@@ -3,7 +3,7 @@ import { ServiceError } from '../../lib/errors.ts';
 import { ErrorBody } from '../errors.ts';
 import type { ApiOptions } from '../options.ts';
 import type { Routes } from '../routes.ts';
-import { attemptBody, eventBody, PaymentDetails, paymentBody } from '../schemas.ts';
+import { attemptBody, PaymentDetails, paymentBody, recordedBody } from '../schemas.ts';
 
 export function paymentRoute(app: Routes, { records }: ApiOptions): void {
   const schema = {
@@ -15,6 +15,6 @@ export function paymentRoute(app: Routes, { records }: ApiOptions): void {
   app.get('/v1/payments/:id', { schema }, async ({ params }) => {
     const row = await records.payment(params.id);
     if (row === null) throw new ServiceError('PAYMENT_NOT_FOUND', 'there is no payment with this id');
-    return { ...paymentBody(row), attempts: row.attempts.map(attemptBody), events: row.events.map(eventBody) };
+    return { ...paymentBody(row), attempts: row.attempts.map(attemptBody), events: row.events.map(recordedBody) };
   });
 }
