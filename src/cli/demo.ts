@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { brandLabel } from '../card/brands.ts';
 import { readConfig } from '../config/read.ts';
 import { systemClock } from '../lib/clock.ts';
 import { formatAmount } from '../money/amount.ts';
 import { type CallReport, runCall, STORIES } from './demo/calls.ts';
+import { Screen } from './demo/screen.ts';
 import { type DemoServer, findServer, startServer } from './demo/server.ts';
 import { paint, TimeLine } from './demo/time-line.ts';
 
@@ -39,7 +41,11 @@ const STAGGER_MS = 1_500;
 const TAG_LETTERS = 'abcdefghjkmnpqrstuvwxyz';
 const TAG_LENGTH = 8;
 
-const print = (line: string) => void process.stdout.write(`${line}\n`);
+/** Narrower than this, lines would wrap, and could not change in place. */
+const COLUMNS_MIN = 90;
+
+const screen = new Screen((text) => void process.stdout.write(text));
+const print = (line: string) => screen.show([line]);
 
 export async function demoCommand(argv: readonly string[]): Promise<number> {
   let values: { config?: string; own: boolean; help: boolean };
@@ -63,7 +69,7 @@ export async function demoCommand(argv: readonly string[]): Promise<number> {
   const config = readConfig({ file: values.config ?? null, environment: process.env, directory: process.cwd() });
   const interrupted = onInterrupt();
   const running = values.own ? null : await findServer(config, print);
-  if (running === null) print('Starting a server for the demo …');
+  if (running === null) print('Starting a server for the demo, which takes some seconds …');
   const server = running ?? (await startServer(systemClock));
   const calls = callAll(server, join(config.varDir, 'demo'), interrupted);
   const reports = await Promise.race([calls, interrupted]);
@@ -90,9 +96,13 @@ async function callAll(server: DemoServer, folder: string, interrupted: Promise<
   const { wsUrl, api, flow } = server;
   const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
   const startedAt = systemClock.now();
-  const timeLine = new TimeLine({ startedAt, calls: STORIES.map(({ name }) => name), colours }, systemClock, print);
-  print(`The server ${server.is}: SIP over WebSocket at ${wsUrl}, its records at ${api.url}/v1/conversations`);
-  print(`Three calls, each for ${formatAmount(AMOUNT_MINOR, flow.currency)} ${flow.currency}; test cards only.`);
+  const isTerminal = process.stdout.isTTY === true && process.stdout.columns >= COLUMNS_MIN;
+  const look = { startedAt, calls: STORIES.map(({ name }) => name), colours, isTerminal };
+  const timeLine = new TimeLine(look, systemClock, screen);
+  const amount = `${formatAmount(AMOUNT_MINOR, flow.currency)} ${flow.currency}`;
+  print(`Three callers phone the server, which ${server.is}, to pay ${amount} each with a test card.`);
+  print(`  calls    ${wsUrl}  (SIP over WebSocket; the audio is real too, on loopback)`);
+  print(`  records  ${api.url}/v1/conversations`);
   print('');
   const tag = randomTag();
   let isInterrupted = false;
@@ -104,7 +114,7 @@ async function callAll(server: DemoServer, folder: string, interrupted: Promise<
       await new Promise<void>((resolve) => systemClock.startTimer(i * STAGGER_MS, resolve));
       const customer = `demo-${tag}-${story.name}`;
       const order = { story, flow, api, wsUrl, amountMinor: AMOUNT_MINOR, customer, folder };
-      return runCall({ ...order, clock: systemClock, timeLine, interrupted });
+      return runCall({ ...order, clock: systemClock, timeLine, isTerminal, interrupted });
     }),
   );
   timeLine.close();
@@ -125,8 +135,9 @@ function randomTag(): string {
 
 function summaryOf({ story, found, faults, recording }: CallReport, colours: boolean): readonly string[] {
   const mark = faults.length === 0 ? paint('ok   ', 32, colours) : paint('FAULT', 31, colours);
-  const card = found.last4 === null ? '' : `, ${found.brand} •••• ${found.last4}`;
-  const tries = found.attempts.length === 0 ? 'the gateway was never asked' : `gateway: ${found.attempts.join(', ')}`;
+  const card = found.last4 === null ? '' : `, ${brandLabel(found.brand ?? '')} •••• ${found.last4}`;
+  const said = `the gateway said ${found.attempts.join(', then ')}`;
+  const tries = found.attempts.length === 0 ? 'the gateway was never asked' : said;
   const heard = recording === null ? [] : [`       ${relative(process.cwd(), recording)}  (left: heard, right: keyed)`];
   return [
     `${mark}  ${story.name.padEnd(9)}  ${found.result ?? 'no result'}${card}; ${tries}`,

@@ -1,36 +1,42 @@
 import { describe, expect, it } from 'vitest';
 import { faultsOf, STORIES, stepsOf } from '../../src/cli/demo/calls.ts';
-import { type Payment, type PaymentEvent, tellEvent } from '../../src/cli/demo/records.ts';
+import { isWorthALine, type Payment, type PaymentEvent, tellEvent, tellProgress } from '../../src/cli/demo/records.ts';
+import { Screen } from '../../src/cli/demo/screen.ts';
 import { unfitReason } from '../../src/cli/demo/server.ts';
-import { type Entry, formatEntry, maskNumber, TimeLine } from '../../src/cli/demo/time-line.ts';
+import { type Entry, formatEntry, TimeLine } from '../../src/cli/demo/time-line.ts';
 import { parseConfig } from '../../src/config/read.ts';
 import { VirtualClock } from '../harness/clock.ts';
 
-const LOOK = { startedAt: 1_000, calls: ['approved', 'declined'], colours: false };
+const LOOK = { startedAt: 1_000, calls: ['approved', 'declined'], colours: false, isTerminal: false };
 
 function entry(at: number, text: string): Entry {
   return { at, call: 'approved', who: 'caller', text };
 }
 
-describe('a masked number', () => {
-  it('shows the last four digits at most, in groups as cards print them', () => {
-    const rows: readonly (readonly [number, string | null, string])[] = [
-      [16, '4242', '•••• •••• •••• 4242'],
-      [16, null, '•••• •••• •••• ••••'],
-      [15, '0005', '•••• •••••• •0005'],
-      [19, '2428', '•••• •••• •••• •••2 428'],
-      [8, null, '•••• ••••'],
-      [3, null, '•••'],
-      [4, '4242', '4242'],
-      [0, null, ''],
-    ];
-    for (const [length, last4, shown] of rows) expect(maskNumber(length, last4)).toBe(shown);
+function printing(clock: VirtualClock, look = LOOK) {
+  let text = '';
+  const screen = new Screen((part) => {
+    text += part;
   });
+  return { timeLine: new TimeLine(look, clock, screen), text: () => text };
+}
 
-  it('keeps the rest hidden when it is given a whole number by mistake', () => {
-    expect(maskNumber(16, '4242424242424242')).toBe('•••• •••• •••• 4242');
-  });
-});
+const lastWords = (text: string) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' ').at(-1));
+
+/** What is left on a terminal that knows how to go up and clear. */
+function seenOn(text: string): readonly (string | undefined)[] {
+  const lines: string[] = [];
+  for (const part of text.split('\u001b[')) {
+    const up = /^(\d+)A$/.exec(part)?.[1];
+    if (up !== undefined) lines.splice(lines.length - Number(up));
+    else lines.push(...part.replace(/^J/, '').split('\n').slice(0, -1));
+  }
+  return lastWords(lines.join('\n'));
+}
 
 describe('the time line', () => {
   it('prints seconds since the start, the call, who and what in columns', () => {
@@ -45,22 +51,54 @@ describe('the time line', () => {
 
   it('prints an event that is learnt of late before what came after it', async () => {
     const clock = new VirtualClock(1_000);
-    const lines: string[] = [];
-    const timeLine = new TimeLine(LOOK, clock, (line) => lines.push(line));
+    const { timeLine, text } = printing(clock);
     timeLine.add(entry(1_000, 'second'));
     await clock.advance(200);
     timeLine.add(entry(900, 'first'));
-    expect(lines).toEqual([]);
+    expect(text()).toBe('');
     await clock.advance(1_000);
-    expect(lines.map((line) => line.split(' ').at(-1))).toEqual(['first', 'second']);
+    expect(lastWords(text())).toEqual(['first', 'second']);
   });
 
   it('prints what still waits when it is closed', () => {
-    const lines: string[] = [];
-    const timeLine = new TimeLine(LOOK, new VirtualClock(1_000), (line) => lines.push(line));
+    const { timeLine, text } = printing(new VirtualClock(1_000));
     timeLine.add(entry(1_000, 'last'));
     timeLine.close();
-    expect(lines).toHaveLength(1);
+    expect(lastWords(text())).toEqual(['last']);
+  });
+
+  it('writes what grows over in place on a terminal, below what stays, until it is grown', async () => {
+    const clock = new VirtualClock(1_000);
+    const { timeLine, text } = printing(clock, { ...LOOK, isTerminal: true });
+    const dots = (at: number, shown: string, growth: Entry['growth'] = 'growing') =>
+      timeLine.add({ ...entry(at, shown), growth });
+    dots(1_000, '•');
+    await clock.advance(500);
+    dots(1_500, '••');
+    timeLine.add({ ...entry(1_600, 'elsewhere'), call: 'declined' });
+    await clock.advance(500);
+    dots(2_000, '•••4242', 'grown');
+    await clock.advance(500);
+    expect(seenOn(text())).toEqual(['elsewhere', '•••4242']);
+    expect(text().match(/•/g)).toHaveLength(1 + 2 + 2 + 3);
+  });
+
+  it('leaves on the screen what had grown when something else came, or the end', () => {
+    const { timeLine, text } = printing(new VirtualClock(1_000), { ...LOOK, isTerminal: true });
+    timeLine.add({ ...entry(1_000, '••••'), growth: 'growing' });
+    timeLine.add(entry(1_100, 'gone'));
+    timeLine.add({ ...entry(1_200, '•'), growth: 'growing', call: 'declined' });
+    timeLine.close();
+    expect(seenOn(text())).toEqual(['••••', 'gone', '•']);
+  });
+
+  it('prints what grows as lines elsewhere', () => {
+    const { timeLine, text } = printing(new VirtualClock(1_000));
+    timeLine.add({ ...entry(1_000, '••••'), growth: 'growing' });
+    timeLine.add({ ...entry(1_100, '•••• ••••'), growth: 'growing' });
+    timeLine.close();
+    expect(text()).not.toContain('\u001b');
+    expect(text().trimEnd().split('\n')).toHaveLength(2);
   });
 });
 
@@ -84,10 +122,33 @@ describe('what the records say, told', () => {
   const tell = (kind: string, detail: PaymentEvent['detail']) =>
     tellEvent({ sequence: 1, at: '2026-11-23T12:00:00.000Z', kind, detail }, payment)?.text ?? null;
 
-  it('names the field, the masked number and the brand', () => {
+  it('names what is asked for, again, and read back', () => {
     const found = { field: 'pan', state: 'confirming', stage: 'words', brand: 'visa', last4: '9995' };
-    expect(tell('field', found)).toBe('has the card number: •••• •••• •••• 9995  visa; reads it back');
-    expect(tell('field', { field: 'expiry', state: 'collecting' })).toBe('asks for the expiry date');
+    expect(tell('field', found)).toBe('reads the card number back');
+    expect(tell('field', { field: 'expiry', state: 'collecting', wrong: 0 })).toBe('asks for the expiry date');
+    expect(tell('field', { field: 'pan', state: 'collecting', wrong: 1 })).toBe('asks for the card number again');
+  });
+
+  it('shows a field as it is keyed, with its brand once only one is left, and whether it is valid', () => {
+    const at = '2026-11-23T12:00:00.000Z';
+    const pan = { at, field: 'pan', masked: '•••• ••', length: 6, brands: ['visa'], valid: false, ended: false };
+    expect(tellProgress(pan)).toEqual({
+      who: 'server',
+      text: 'hears the card number  •••• ••  Visa',
+      growth: 'growing',
+    });
+    expect(tellProgress({ ...pan, brands: ['visa', 'elo'] }).text).toBe('hears the card number  •••• ••');
+    expect(tellProgress({ ...pan, ended: true })).toMatchObject({
+      text: 'hears the card number  •••• ••  not valid',
+      growth: 'grown',
+    });
+  });
+
+  it('is a line every four keys where lines stay, and one for the whole field', () => {
+    const field = { at: '', field: 'pan', masked: '', brands: [], valid: false, ended: false };
+    const lines = Array.from({ length: 16 }, (_, at) => ({ ...field, length: at + 1, valid: at === 15 }));
+    expect(lines.filter(isWorthALine).map(({ length }) => length)).toEqual([4, 8, 12]);
+    expect(isWorthALine({ ...field, length: 16, valid: true, ended: true })).toBe(true);
   });
 
   it('names what each charge came to', () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { writeBriefPrompts } from './brief-prompts.ts';
 import { type Card, LeakWatch } from './leak-watch.ts';
 
 /*
@@ -15,6 +16,7 @@ import { type Card, LeakWatch } from './leak-watch.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ENTRY = join(ROOT, 'src/cli/hushtone.js');
+const CONFIG_FILE = 'hushtone.yaml';
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
 const POLL_MS = 50;
@@ -36,6 +38,8 @@ export interface ServerOptions {
   /** Files beside it: name below the folder, content. */
   readonly files?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Prompts cut short, as an operator's own recordings: for tests of what is asked, not of how it is said. */
+  readonly briefPrompts?: boolean;
 }
 
 export interface Ports {
@@ -100,6 +104,8 @@ export class TestServer {
       writeFileSync(join(folder, name), content);
     }
     const rtp = await claimRtpPorts();
+    const brief = join(folder, 'brief-prompts');
+    if (options.briefPrompts) writeBriefPrompts(join(ROOT, 'prompts'), brief);
     const base: Tree = {
       varDir: join(folder, 'var'),
       sip: {
@@ -111,11 +117,11 @@ export class TestServer {
       media: { portFirst: rtp.first, portLast: rtp.last, workers: 1 },
       http: { port: http },
       sandbox: { port: sandbox },
-      prompts: { directory: join(ROOT, 'prompts') },
+      prompts: { directory: join(ROOT, 'prompts'), ...(options.briefPrompts ? { overrides: brief } : {}) },
       flows: { default: QUICK_FLOW },
       drainMs: 2_000,
     };
-    const file = join(folder, 'hushtone.yaml');
+    const file = join(folder, CONFIG_FILE);
     writeFileSync(file, stringify(merge(base, options.config ?? {})));
     const child = spawn(process.execPath, [ENTRY, 'serve', '--config', file], {
       cwd: folder,
@@ -123,6 +129,11 @@ export class TestServer {
       env: { ...process.env, ...options.environment },
     });
     return new TestServer(folder, ports, child, rtp.claim);
+  }
+
+  /** Its hushtone.yaml, for a command that runs beside it. */
+  get configFile(): string {
+    return join(this.folder, CONFIG_FILE);
   }
 
   /** Everything that the server's processes wrote so far. */

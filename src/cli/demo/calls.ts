@@ -5,8 +5,8 @@ import { fieldsFor } from '../../card/fields.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { writeWav } from '../../lib/wav.ts';
 import type { FieldName, Flow } from '../../session/flow.ts';
-import { type Api, CallRecords, fieldWords, tellEvent } from './records.ts';
-import { type Entry, maskNumber, type TimeLine } from './time-line.ts';
+import { type Api, CallRecords, fieldWords, isWorthALine, tellEvent, tellProgress } from './records.ts';
+import type { Entry, TimeLine } from './time-line.ts';
 
 /*
  * The three calls: what each caller keys, how each must end, and the calling itself. A caller acts on what it hears:
@@ -147,6 +147,7 @@ export interface CallOrder {
   readonly folder: string;
   readonly clock: Clock;
   readonly timeLine: TimeLine;
+  readonly isTerminal: boolean;
   /** Settles when the caller must hang up at once. */
   readonly interrupted: Promise<null>;
 }
@@ -161,11 +162,16 @@ export interface CallReport {
 /** Places one call and follows it to its end. Never throws: what went wrong is a fault in the report. */
 export async function runCall(order: CallOrder): Promise<CallReport> {
   const { story, api, customer, clock, timeLine } = order;
-  const tell = (entry: Pick<Entry, 'who' | 'text' | 'tone'> & { at?: number }) =>
+  const tell = (entry: Pick<Entry, 'who' | 'text' | 'tone' | 'growth'> & { at?: number }) =>
     timeLine.add({ at: clock.now(), call: story.name, ...entry });
-  const records = new CallRecords(api, customer, clock, (event, payment) => {
-    const told = tellEvent(event, payment);
-    if (told !== null) tell({ ...told, at: Date.parse(event.at) });
+  const records = new CallRecords(api, customer, clock, {
+    event: (event, payment) => {
+      const told = tellEvent(event, payment);
+      if (told !== null) tell({ ...told, at: Date.parse(event.at) });
+    },
+    progress: (progress) => {
+      if (order.isTerminal || isWorthALine(progress)) tell({ ...tellProgress(progress), at: Date.parse(progress.at) });
+    },
   });
   const followed = records.follow();
   const faults: string[] = [];
@@ -205,7 +211,7 @@ async function dial(order: CallOrder, tell: Tell): Promise<PhoneCall> {
     'X-Hushtone-Amount': String(amountMinor),
     'X-Hushtone-Flow': flow.name,
   };
-  tell({ who: 'caller', text: `dials sip:pay@${new URL(wsUrl).hostname}: ${story.title}` });
+  tell({ who: 'caller', text: `dials sip:pay@${new URL(wsUrl).hostname}; this caller ${story.title}` });
   const call = await placeCall({ server: wsUrl, uri: `sip:pay@${new URL(wsUrl).hostname}`, headers }, clock);
   const status = await call.answered.catch(async (error: unknown) => {
     await call.hangUp();
@@ -236,7 +242,7 @@ async function carryOut(order: CallOrder, call: PhoneCall, records: CallRecords,
       const before = number > 0 && field === 'pan' ? 'that the card was declined, and ' : '';
       await hear(`${before}the question for the ${words}`);
       const pressed = field === 'pan' && story.hangsUpAfter !== null ? keys.slice(0, story.hangsUpAfter) : keys;
-      tell({ who: 'caller', text: `keys the ${words}  ${maskKeys(pressed)}` });
+      tell({ who: 'caller', text: `keys the ${words}` });
       await call.media.key(pressed, story.keyStyle);
       if (pressed !== keys) {
         tell({ who: 'caller', text: 'hangs up' });
@@ -254,6 +260,8 @@ async function carryOut(order: CallOrder, call: PhoneCall, records: CallRecords,
     );
     if ((await Promise.race([settled, ended])) === false)
       throw new Error(`no outcome within ${SETTLED_MS_MAX / 1000} s`);
+    // Being asked to wait is not the answer.
+    call.media.forgetPrompts();
   }
   const late = Promise.withResolvers<'late'>();
   const timer = clock.startTimer(END_MS_MAX, () => late.resolve('late'));
@@ -268,12 +276,6 @@ async function listen({ media }: PhoneCall, clock: Clock): Promise<number | null
   if (!(await media.promptBegins(PROMPT_MS_MAX))) return null;
   const begunAt = clock.now();
   return (await media.promptEnds(QUIET_MS, PROMPT_MS_MAX)) ? clock.now() - begunAt - QUIET_MS : null;
-}
-
-/** `•••• •••• #`: how many keys, not which. */
-function maskKeys(keys: string): string {
-  const digits = keys.replace(/#$/, '');
-  return maskNumber(digits.length, null) + (digits === keys ? '' : ' #');
 }
 
 function keepRecording({ story, folder }: CallOrder, { media }: PhoneCall): string {

@@ -1,14 +1,16 @@
+import { brandLabel } from '../../card/brands.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatAmount } from '../../money/amount.ts';
 import type { FieldName } from '../../session/flow.ts';
-import { type Entry, maskNumber } from './time-line.ts';
+import { eventsOf } from './events.ts';
+import type { Entry } from './time-line.ts';
 
 /*
- * What the server publishes of one call: its conversation and its payment, asked of the HTTP API again and again, and
- * told as entries of the time line.
+ * What the server publishes of one call, told as entries of the time line: its payment as the API streams it, and its
+ * conversation, asked for until the payment begins and once it has ended.
  */
 
-const POLL_MS = 200;
+const POLL_MS = 100;
 const REQUEST_MS_MAX = 5_000;
 /** Answers in a row that may fail before the demo gives up. */
 const FAILURES_MAX = 10;
@@ -18,6 +20,17 @@ export interface PaymentEvent {
   readonly at: string;
   readonly kind: string;
   readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** A field after a key, in dots. */
+export interface Progress {
+  readonly at: string;
+  readonly field: string;
+  readonly masked: string;
+  readonly length: number;
+  readonly brands: readonly string[];
+  readonly valid: boolean;
+  readonly ended: boolean;
 }
 
 export interface Attempt {
@@ -48,6 +61,8 @@ interface Conversation {
   readonly payments: readonly { readonly paymentId: string }[];
 }
 
+const KEYS_A_LINE = 4;
+
 const FIELD_WORDS: Readonly<Record<FieldName, string>> = {
   pan: 'card number',
   expiry: 'expiry date',
@@ -68,18 +83,17 @@ export function tellEvent(event: PaymentEvent, payment: Payment): Pick<Entry, 'w
   switch (kind) {
     case 'field': {
       const words = fieldWords(text('field') ?? '');
-      if (detail.state === 'collecting') return { who: 'server', text: `asks for the ${words}` };
+      const again = Number(detail.wrong ?? 0) > 0 ? ' again' : '';
+      if (detail.state === 'collecting') return { who: 'server', text: `asks for the ${words}${again}` };
       if (detail.state !== 'confirming') return null;
       if (detail.stage === 'question') return { who: 'server', text: `asks whether the ${words} is right` };
-      if (detail.stage !== 'words') return null;
-      const last4 = text('last4');
-      const brand = text('brand');
-      const shown = last4 === null ? '' : `: ${[maskNumber(16, last4), brand].filter((part) => part).join('  ')}`;
-      return { who: 'server', text: `has the ${words}${shown}; reads it back` };
+      return detail.stage === 'words' ? { who: 'server', text: `reads the ${words} back` } : null;
     }
     case 'paymentState':
       if (detail.to === 'authorizing') return { who: 'server', text: `asks the gateway for ${amountOf(payment)}` };
       if (detail.to === 'resolving') return { who: 'server', text: 'has no sure answer and looks the charge up' };
+      if (detail.to === 'collecting' && detail.from !== 'idle')
+        return { who: 'server', text: 'says that the card was declined' };
       if (detail.to === 'announcing') return { who: 'server', text: 'says how it ended' };
       return null;
     case 'gatewayAnswered': {
@@ -100,6 +114,25 @@ export function tellEvent(event: PaymentEvent, payment: Payment): Pick<Entry, 'w
   }
 }
 
+/** `card number  •••• •••• ••  visa`. */
+export function tellProgress({
+  field,
+  masked,
+  brands,
+  valid,
+  ended,
+}: Progress): Pick<Entry, 'who' | 'text' | 'growth'> {
+  const brand = brands.length === 1 ? brandLabel(brands[0] ?? '') : '';
+  const verdict = ended && !valid ? 'not valid' : brand;
+  const text = `hears the ${fieldWords(field)}  ${masked}${verdict === '' ? '' : `  ${verdict}`}`;
+  return { who: 'server', text, growth: ended ? 'grown' : 'growing' };
+}
+
+/** Where lines can't change in place: every four keys, and the field as it ended. */
+export function isWorthALine({ length, valid, ended }: Progress): boolean {
+  return ended || (length > 0 && length % KEYS_A_LINE === 0 && !valid);
+}
+
 export function amountOf({ amountMinor, currency }: Pick<Payment, 'amountMinor' | 'currency'>): string {
   return amountMinor === null ? currency : `${formatAmount(amountMinor, currency)} ${currency}`;
 }
@@ -111,6 +144,11 @@ export interface Api {
   readonly key: string | null;
 }
 
+export interface Told {
+  event(event: PaymentEvent, payment: Payment): void;
+  progress(progress: Progress): void;
+}
+
 /** Follows one call, known by its customer, from the outside. */
 export class CallRecords {
   payment: Payment | null = null;
@@ -119,27 +157,23 @@ export class CallRecords {
   readonly #api: Api;
   readonly #customer: string;
   readonly #clock: Clock;
-  readonly #tell: (event: PaymentEvent, payment: Payment) => void;
+  readonly #told: Told;
   #conversation: Conversation | null = null;
-  #told = 0;
-  #isStopped = false;
+  #lastId: number | null = null;
+  readonly #stopped = new AbortController();
 
-  constructor(api: Api, customer: string, clock: Clock, tell: (event: PaymentEvent, payment: Payment) => void) {
+  constructor(api: Api, customer: string, clock: Clock, told: Told) {
     this.#api = api;
     this.#customer = customer;
     this.#clock = clock;
-    this.#tell = tell;
-  }
-
-  get endedBy(): string | null {
-    return this.#conversation?.endedBy ?? null;
+    this.#told = told;
   }
 
   /** Runs until the conversation has ended, or `stop`. */
   async follow(): Promise<void> {
-    for (let failures = 0; !this.#isStopped; ) {
+    for (let failures = 0; !this.#stopped.signal.aborted; ) {
       try {
-        await this.#look();
+        if (await this.#look()) return;
         failures = 0;
       } catch (error) {
         failures += 1;
@@ -148,13 +182,12 @@ export class CallRecords {
           return;
         }
       }
-      if (this.#conversation?.endedAt && (this.payment === null || this.payment.endedAt !== null)) return;
       await this.#wait();
     }
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#stopped.abort();
   }
 
   /** Until the records say so. False after the limit, or once nobody follows any more. */
@@ -162,31 +195,41 @@ export class CallRecords {
     const deadline = this.#clock.now() + limitMs;
     for (;;) {
       if (this.payment !== null && holds(this.payment)) return true;
-      if (this.#clock.now() > deadline || this.fault !== null || this.#isStopped) return false;
+      if (this.#clock.now() > deadline || this.fault !== null || this.#stopped.signal.aborted) return false;
       await this.#wait();
     }
   }
 
-  async #look(): Promise<void> {
+  /** True once everything has ended. A payment's stream lasts as long as the payment. */
+  async #look(): Promise<boolean> {
     if (this.#conversation === null) {
       const path = `/v1/conversations?customer=${encodeURIComponent(this.#customer)}`;
       const page = (await this.#get(path)) as { readonly conversations: readonly Conversation[] };
       this.#conversation = page.conversations[0] ?? null;
-      if (this.#conversation === null) return;
+      if (this.#conversation === null) return false;
     }
     const { callId } = this.#conversation;
-    const conversation = (await this.#get(`/v1/conversations/${callId}`)) as Conversation;
-    const paymentId = conversation.payments[0]?.paymentId;
-    if (paymentId !== undefined) {
-      const payment = (await this.#get(`/v1/payments/${paymentId}`)) as Payment;
-      this.payment = payment;
-      for (const event of payment.events) {
-        if (event.sequence <= this.#told) continue;
-        this.#told = event.sequence;
-        this.#tell(event, payment);
+    this.#conversation = (await this.#get(`/v1/conversations/${callId}`)) as Conversation;
+    const paymentId = this.#conversation.payments[0]?.paymentId;
+    if (paymentId === undefined) return this.#conversation.endedAt !== null;
+    if (this.payment === null || this.payment.endedAt === null) await this.#followPayment(paymentId);
+    return this.#conversation.endedAt !== null && this.payment?.endedAt != null;
+  }
+
+  async #followPayment(paymentId: string): Promise<void> {
+    const path = `/v1/payments/${paymentId}`;
+    for await (const event of eventsOf(this.#api, `${path}/events`, this.#lastId, this.#stopped.signal)) {
+      if (event.isProgress) {
+        this.#told.progress(event.data as unknown as Progress);
+        continue;
       }
+      // An event names what happened; the payment says how it stands: charges, authorization, amount.
+      const payment = (await this.#get(path)) as Payment;
+      this.payment = payment;
+      this.#lastId = event.id ?? this.#lastId;
+      this.#told.event(event.data as unknown as PaymentEvent, payment);
     }
-    this.#conversation = conversation;
+    this.payment = (await this.#get(path)) as Payment;
   }
 
   async #get(path: string): Promise<unknown> {

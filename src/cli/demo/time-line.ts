@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Screen } from './screen.ts';
 
 /** Who did it. `gateway` is the sandbox gateway's answer. */
 export type Who = 'caller' | 'server' | 'gateway';
@@ -10,6 +11,8 @@ export interface Entry {
   readonly who: Who;
   readonly text: string;
   readonly tone?: 'good' | 'bad';
+  /** A field that is being keyed: each such entry of a call takes the place of the one before. */
+  readonly growth?: 'growing' | 'grown';
 }
 
 export interface Look {
@@ -17,24 +20,15 @@ export interface Look {
   /** Names of the calls, in the order of their colours. */
   readonly calls: readonly string[];
   readonly colours: boolean;
+  /** Whether lines can change in place. */
+  readonly isTerminal: boolean;
 }
 
-const GROUP = 4;
-const DOT = '•';
 const CALL_COLOURS = [36, 33, 35];
 const TONES = { good: 32, bad: 31 } as const;
-/** The server's events are asked for, so they come late: entries wait this long for an earlier one. */
-const HOLD_MS = 700;
-const FLUSH_MS = 100;
-
-/** `•••• •••• •••• 4242`: a number of this length, of which at most the last four digits are known. */
-export function maskNumber(length: number, last4: string | null): string {
-  const shown = last4 === null ? '' : last4.slice(-GROUP);
-  const characters = [...DOT.repeat(Math.max(0, length - shown.length)), ...shown];
-  // American Express prints 4-6-5.
-  const ends = length === 15 ? [4, 10, 15] : characters.map((_, i) => i + 1).filter((end) => end % GROUP === 0);
-  return characters.map((character, i) => (ends.includes(i) ? ` ${character}` : character)).join('');
-}
+/** What the server tells comes a moment after what the caller does: entries wait this long for an earlier one. */
+const HOLD_MS = 300;
+const FLUSH_MS = 50;
 
 export function paint(text: string, colour: number | null, colours: boolean): string {
   return colour === null || !colours ? text : `\u001b[${colour}m${text}\u001b[0m`;
@@ -49,18 +43,22 @@ export function formatEntry({ at, call, who, text, tone }: Entry, { startedAt, c
   return `${seconds.padStart(6)} s  ${name}  ${who.padEnd('gateway'.length)}  ${said}`;
 }
 
-/** Entries in the order of their times, each printed once nothing earlier can come. */
+/**
+ * Entries in the order of their times, each printed once nothing earlier can come. On a terminal what grows stands below
+ * the rest, a line a call, until it is grown; elsewhere each entry is a line.
+ */
 export class TimeLine {
   readonly #look: Look;
   readonly #clock: Clock;
-  readonly #print: (line: string) => void;
+  readonly #screen: Screen;
+  readonly #growing = new Map<string, Entry>();
   #waiting: Entry[] = [];
   #timer: Timer | null = null;
 
-  constructor(look: Look, clock: Clock, print: (line: string) => void) {
+  constructor(look: Look, clock: Clock, screen: Screen) {
     this.#look = look;
     this.#clock = clock;
-    this.#print = print;
+    this.#screen = screen;
   }
 
   add(entry: Entry): void {
@@ -73,6 +71,11 @@ export class TimeLine {
     this.#timer?.cancel();
     this.#timer = null;
     this.#flush(Number.POSITIVE_INFINITY);
+    this.#screen.show(
+      [...this.#growing.values()].map((entry) => formatEntry(entry, this.#look)),
+      [],
+    );
+    this.#growing.clear();
   }
 
   #tick(): void {
@@ -84,6 +87,20 @@ export class TimeLine {
   #flush(until: number): void {
     const due = this.#waiting.filter((entry) => entry.at <= until).sort((a, b) => a.at - b.at);
     this.#waiting = this.#waiting.filter((entry) => entry.at > until);
-    for (const entry of due) this.#print(formatEntry(entry, this.#look));
+    const format = (entry: Entry) => formatEntry(entry, this.#look);
+    const lines = due.flatMap((entry) => this.#take(entry)).map(format);
+    this.#screen.show(lines, [...this.#growing.values()].map(format));
+  }
+
+  /** The entries that stay because of this one. */
+  #take(entry: Entry): readonly Entry[] {
+    if (!this.#look.isTerminal) return [entry];
+    const before = this.#growing.get(entry.call);
+    if (entry.growth === 'growing') {
+      this.#growing.set(entry.call, entry);
+      return [];
+    }
+    this.#growing.delete(entry.call);
+    return before === undefined || entry.growth === 'grown' ? [entry] : [before, entry];
   }
 }
