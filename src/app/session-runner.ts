@@ -173,7 +173,7 @@ export class SessionRunner {
   #tellProgress(field: FieldName, { length, brands, complete, last4 }: FieldFacts, ended: boolean): void {
     const isNumber = field === 'pan';
     const brand = brands.length === 1 ? (brands[0] ?? null) : null;
-    const masked = isNumber ? maskedNumber(length, last4, brand) : '•'.repeat(length);
+    const masked = isNumber ? maskedNumber(length, ended ? last4 : null, brand) : '•'.repeat(length);
     const progress = { field, masked, length, brands: isNumber ? brands : [], valid: complete, ended };
     this.#deps.journal.tell({ paymentId: this.paymentId, ...progress });
   }

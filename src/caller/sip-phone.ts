@@ -1,5 +1,6 @@
 import { Inviter, type Session, SessionState, UserAgent } from 'sip.js';
 import type { SessionDescriptionHandler } from 'sip.js/lib/api/session-description-handler.js';
+import type { IncomingRequestMessage } from 'sip.js/lib/core/messages/incoming-request-message.js';
 import type { Clock } from '../lib/clock.ts';
 import { RtpPhone } from './rtp-phone.ts';
 
@@ -26,9 +27,18 @@ export interface PhoneCall {
   readonly answered: Promise<number>;
   /** Settles when the other side hung up or we did. */
   readonly ended: Promise<void>;
+  /** What REFERs asked for; each was accepted, and told to be done. */
+  readonly transfers: readonly Transfer[];
   /** Headers of the BYE that ended the call. */
   byeHeaders(): Readonly<Record<string, string>>;
   hangUp(): Promise<void>;
+}
+
+export interface Transfer {
+  /** With its URI headers, as the REFER has it. */
+  readonly referTo: string;
+  /** By names in small letters. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Places one call. Throws where the server cannot be reached. */
@@ -48,13 +58,16 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
   const extraHeaders = Object.entries(target.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const session = new Inviter(agent, uri, { extraHeaders, inviteWithoutSdp: target.withoutOffer === true });
   let byeHeaders: Record<string, string> = {};
+  const transfers: Transfer[] = [];
   session.delegate = {
     onBye: (bye) => {
-      const { headers } = bye.request;
-      byeHeaders = Object.fromEntries(
-        Object.entries(headers).map(([name, rows]) => [name.toLowerCase(), rows[0]?.raw ?? '']),
-      );
+      byeHeaders = headersOf(bye.request);
       void bye.accept();
+    },
+    onRefer: (referral) => {
+      const headers = headersOf(referral.request);
+      transfers.push({ referTo: headers['refer-to'] ?? '', headers });
+      void referral.accept().then(() => session.dialog?.notify(undefined, DONE));
     },
   };
   const ended = stateReached(session, SessionState.Terminated).then(async () => {
@@ -80,6 +93,7 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
     media,
     answered,
     ended,
+    transfers,
     byeHeaders: () => byeHeaders,
     async hangUp() {
       if (session.state === SessionState.Established) await session.bye();
@@ -87,6 +101,20 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
       await ended;
     },
   };
+}
+
+/** RFC 3515 §2.4.5: how the transfer ended, as a fragment of a SIP message. */
+const DONE = {
+  extraHeaders: ['Event: refer', 'Subscription-State: terminated;reason=noresource'],
+  body: {
+    contentDisposition: 'render',
+    contentType: 'message/sipfrag;version=2.0',
+    content: 'SIP/2.0 200 OK\r\n',
+  },
+};
+
+function headersOf({ headers }: IncomingRequestMessage): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, rows]) => [name.toLowerCase(), rows[0]?.raw ?? '']));
 }
 
 function stateReached(session: Session, wanted: SessionState): Promise<void> {

@@ -190,5 +190,10 @@ function decodeFrame(bytes: Uint8Array): Frame {
 function pick(message: Message, oneof: string): { kind: string; value: unknown } {
   const kind = message[oneof];
   if (typeof kind !== 'string') throw new WireFault(`a frame without its ${oneof}`);
-  return { kind, value: message[kind] };
+  return { kind, value: present(message[kind] as Message) };
+}
+
+/** A message within a message that was left out comes back as null, which is no value of ours: a leg without media. */
+function present(message: Message): Message {
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
 }

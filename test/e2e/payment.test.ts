@@ -18,12 +18,12 @@ let server: TestServer;
 const CLOSED_PORT = 1;
 
 /**
- * A press is eight packets. All of one are lost in one of 590 cards here (a bad stretch of eight, every one of them
- * lost: 0.03 / 0.53 * 0.5^7 * 0.8^8, times 23 keys), which no receiver could mend.
+ * A press is eight packets. All of one are lost in one of 5,600 cards here (a bad stretch of eight, every one of them
+ * lost: 0.03 / 0.63 * 0.4^7 * 0.75^8, times 23 keys), which no receiver could mend.
  */
 const WORST_NETWORK: Conditions = {
   loss: 0.01,
-  bursts: { begin: 0.03, end: 0.5, loss: 0.8 },
+  bursts: { begin: 0.03, end: 0.6, loss: 0.75 },
   duplicate: 0.05,
   reorder: 0.05,
   jitterMs: 30,

@@ -33,9 +33,11 @@ export interface PaymentSeen {
 
 export interface Order {
   readonly amountMinor?: number;
-  readonly reference: string;
+  /** Null: another part of the INVITE says it. */
+  readonly reference: string | null;
   readonly flow?: string;
   readonly withoutOffer?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Published test cards; the leak watch is told of each before it is keyed. */
@@ -49,19 +51,29 @@ export const CARDS = {
 /** A sip.js call over WebSocket that has been answered. Throws where it is refused. */
 export async function call(server: TestServer, order: Order, wsPort = server.ports.ws): Promise<PhoneCall> {
   const parameters = [
-    `reference=${order.reference}`,
+    ...(order.reference === null ? [] : [`reference=${order.reference}`]),
     ...(order.amountMinor === undefined ? [] : [`amount=${order.amountMinor}`]),
     ...(order.flow === undefined ? [] : [`flow=${order.flow}`]),
   ];
   const target = {
     server: `ws://127.0.0.1:${wsPort}`,
-    uri: `sip:pay@127.0.0.1;${parameters.join(';')}`,
+    uri: ['sip:pay@127.0.0.1', ...parameters].join(';'),
     withoutOffer: order.withoutOffer === true,
+    headers: order.headers ?? {},
   };
   const phone = await placeCall(target, systemClock);
   const status = await phone.answered;
   if (status !== 200) throw new Error(`the call was refused with ${status}`);
   return phone;
+}
+
+/** The final status of a call that is refused. */
+export async function refusal(server: TestServer, headers: Readonly<Record<string, string>>): Promise<number> {
+  const target = { server: `ws://127.0.0.1:${server.ports.ws}`, uri: 'sip:pay@127.0.0.1', headers };
+  const phone = await placeCall(target, systemClock);
+  const status = await phone.answered;
+  if (status === 200) await phone.hangUp();
+  return status;
 }
 
 export interface Manner {

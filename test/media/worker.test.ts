@@ -82,6 +82,8 @@ function media(): NegotiatedMedia {
   };
 }
 
+const NOWHERE = { remoteAddress: '0.0.0.0', direction: 'inactive' } as const;
+
 let sequence = 1;
 let timestamp = 1000;
 
@@ -147,13 +149,15 @@ describe('a worker and its client', () => {
     expect(stats.packetsSent).toBeGreaterThan(50);
   });
 
-  it('play to a leg once its media are known, and nowhere before', async () => {
-    const nowhere = { remoteAddress: '0.0.0.0', remotePort: media().remotePort, direction: 'inactive' } as const;
+  it.each([
+    ['of a call without an offer', () => ({ ...media(), ...NOWHERE, remotePort: media().remotePort })],
+    ['of a target that is dialed', () => null],
+  ])('play to a leg %s once its media are known, and nowhere before', async (_, before) => {
     let heard = 0;
     const count = () => {
       heard += 1;
     };
-    await client.openLeg({ callId: 'ca_5', legId: 'le_5', media: { ...media(), ...nowhere } });
+    await client.openLeg({ callId: 'ca_5', legId: 'le_5', media: before() });
     phone.on('message', count);
     try {
       await new Promise((resolve) => systemClock.startTimer(200, () => resolve(null)));

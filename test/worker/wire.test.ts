@@ -64,6 +64,14 @@ describe('frames between control and worker', () => {
     );
   });
 
+  it('have nothing where a part was left out: a leg whose media are not known yet', () => {
+    const value = { callId: 'c', legId: 'l', localPort: 0, blocked: false };
+    const [frame] = new FrameReader().push(
+      encodeFrame({ type: 'request', requestId: 1, order: { kind: 'openLeg', value } }),
+    );
+    expect(frame).toEqual({ type: 'request', requestId: 1, order: { kind: 'openLeg', value } });
+  });
+
   it('refuses a frame that is too long before it is there', () => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(FRAME_BYTES_MAX + 1);

@@ -75,7 +75,8 @@ const pause = (ms: number) => `<pause milliseconds="${ms}"/>`;
 
 function scenario(name: string, steps: readonly string[]): string {
   const body = steps.join('\n');
-  const uses = body.includes('assign_to="seen"') ? '<Reference variables="seen"/>' : '';
+  const names = new Set([...body.matchAll(/assign_to="(\w+)"/g)].map((match) => match[1]));
+  const uses = names.size === 0 ? '' : `<Reference variables="${[...names].join(',')}"/>`;
   return `<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="${name}">\n${body}\n${uses}\n</scenario>\n`;
 }
 
@@ -172,9 +173,59 @@ export const CALLERS = {
 } as const;
 
 const isCalled = received('INVITE', ' crlf="true"');
+/** As isCalled, and keeps who is who, so that the called side can send requests. */
+const isCalledAndKnows = `<recv request="INVITE" rrs="true"><action>
+<ereg regexp=".*" search_in="hdr" header="From:" assign_to="caller"/>
+<ereg regexp=".*" search_in="hdr" header="To:" assign_to="called"/>
+</action></recv>`;
+const picksUp = [response('180 Ringing', { tag: true }), response('200 OK', { tag: true, body: SDP('sendrecv', 1) })];
+
+/** A request of the called side. */
+function requestBack(method: string, cseq: number, headers: string): string {
+  return message(
+    `${method} [next_url] SIP/2.0`,
+    [
+      'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]',
+      'From:[$called];tag=[pid]b[call_number]',
+      'To:[$caller]',
+      'Call-ID: [call_id]',
+      `CSeq: ${cseq} ${method}`,
+      'Contact: <sip:sipp@[local_ip]:[local_port]>',
+      'Max-Forwards: 70',
+    ],
+    headers === '' ? {} : { headers },
+  );
+}
 
 /** By the called side's doings. */
 export const CALLED = {
+  /** Answers, talks, and says goodbye with what it found out about the caller: a header line, or none. */
+  identifies: (word: string) =>
+    scenario('identifies', [
+      isCalledAndKnows,
+      ...picksUp,
+      received('ACK'),
+      pause(500),
+      requestBack('BYE', 1, word),
+      status(200),
+    ]),
+  /** As identifies, by sending the caller back with REFER. */
+  sendsBack: (word: string) =>
+    scenario('sends back', [
+      isCalledAndKnows,
+      ...picksUp,
+      received('ACK'),
+      pause(500),
+      requestBack('REFER', 1, `Refer-To: <sip:back@127.0.0.1>\n${word}`),
+      status(202),
+      holding('request="NOTIFY"', 'SIP/2.0 100 Trying'),
+      response('200 OK'),
+      holding('request="NOTIFY"', 'SIP/2.0 200 OK'),
+      response('200 OK'),
+      ...isHungUp,
+    ]),
+  /** Answers and stays until the other side hangs up. */
+  talks: scenario('talks', [isCalledAndKnows, ...picksUp, received('ACK'), ...isHungUp]),
   answers: scenario('answers', [
     holding('request="INVITE"', 'X-Hushtone-Reference: INV-7'),
     response('180 Ringing', { tag: true }),
