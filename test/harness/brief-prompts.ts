@@ -4,9 +4,9 @@ import { readWav, writeWav } from '../../src/lib/wav.ts';
 
 const SAMPLE_RATE = 8_000;
 /** A caller takes no less for a prompt than 300 ms; see src/caller/ear.ts. */
-const SENTENCE_MS = 700;
+const SENTENCE_MS = 500;
 /** What stands among others: a digit, a unit, a letter of a reference. */
-const WORD_MS = 120;
+const WORD_MS = 80;
 const WORDS = /^(?:brand|day|digit|letter|month|number|symbol|unit|word|year)-/;
 
 /** The recordings of `prompts` as an operator's own, each only its beginning: a call takes a third of its time. */

@@ -28,7 +28,11 @@ export interface PaymentSeen {
   readonly attention: string | null;
   readonly endedAt: string | null;
   readonly attempts: readonly { readonly verb: string; readonly state: string; readonly idempotencyKey: string }[];
-  readonly events: readonly { readonly kind: string; readonly detail: Readonly<Record<string, unknown>> }[];
+  readonly events: readonly {
+    readonly at: string;
+    readonly kind: string;
+    readonly detail: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 export interface Order {
@@ -64,7 +68,20 @@ export async function call(server: TestServer, order: Order, wsPort = server.por
   const phone = await placeCall(target, systemClock);
   const status = await phone.answered;
   if (status !== 200) throw new Error(`the call was refused with ${status}`);
+  if (order.reference !== null) WHERE.set(phone, { server, reference: order.reference });
   return phone;
+}
+
+/** Where a call was placed, so that one that goes wrong can say what the server has of it. */
+const WHERE = new WeakMap<PhoneCall, { readonly server: TestServer; readonly reference: string }>();
+
+/** The payment's state and its events, in a line. */
+async function recordText(phone: PhoneCall): Promise<string> {
+  const where = WHERE.get(phone);
+  const payment = where === undefined ? null : await paymentNow(where.server, where.reference).catch(() => null);
+  if (payment === null) return 'no payment is recorded';
+  const events = payment.events.map(({ at, kind, detail }) => `${at.slice(17, 23)} ${kind} ${JSON.stringify(detail)}`);
+  return `its payment is ${payment.state}: ${events.join('; ')}`;
 }
 
 /** The final status of a call that is refused. */
@@ -92,8 +109,10 @@ export async function answerPrompt(
 ): Promise<void> {
   const { media } = phone;
   const heard = await (patient ? media.promptEnds(QUIET_MS, PROMPT_MS_MAX) : media.promptBegins(PROMPT_MS_MAX));
-  if (!heard)
-    throw new Error(`no prompt was heard, because ${media.isClosed ? 'the call had ended' : media.lineText()}`);
+  if (!heard) {
+    const why = media.isClosed ? 'the call had ended' : media.lineText();
+    throw new Error(`no prompt was heard: ${why}; ${await recordText(phone)}`);
+  }
   if (!patient) await media.wait(HURRIED_MS);
   await media.key(keys, style, background);
 }
@@ -107,10 +126,11 @@ export async function keyCard(server: TestServer, phone: PhoneCall, card: Card, 
 /** Until the server says BYE. */
 export async function goodbye(phone: PhoneCall): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the call did not end within ${END_MS_MAX} ms`)), END_MS_MAX);
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, END_MS_MAX, 'late');
   });
-  await Promise.race([phone.ended, late]).finally(() => clearTimeout(timer));
+  const how = await Promise.race([phone.ended, late]).finally(() => clearTimeout(timer));
+  if (how === 'late') throw new Error(`the call did not end within ${END_MS_MAX} ms; ${await recordText(phone)}`);
 }
 
 /** The payment of the call with this reference, once it has ended. */
