@@ -163,10 +163,6 @@ export class RtpPhone {
     return false;
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** For a caller who waited in vain: whether the line is dead, or only nobody speaks. */
   lineText(): string {
     if (this.#lastPacketAt === null) return 'no packet came';
