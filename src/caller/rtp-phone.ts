@@ -71,6 +71,8 @@ export class RtpPhone {
   #heardWaiting: Int16Array[] = [];
   readonly #ear = new Ear();
   #lastPacketAt: number | null = null;
+  /** A busy machine: what was due came so late, and then all at once. */
+  #lateMsMax = 0;
   #isClosed = false;
   packetsReceived = 0;
   /** What happens to packets on the way out; a network that loses none where nobody says otherwise. */
@@ -163,12 +165,14 @@ export class RtpPhone {
     return false;
   }
 
-  /** For a caller who waited in vain: whether the line is dead, or only nobody speaks. */
+  /** For a call that went wrong: whether the line is dead, only nobody speaks, or we ourselves were late. */
   lineText(): string {
-    if (this.#lastPacketAt === null) return 'no packet came';
+    const late = `own packets up to ${this.#lateMsMax} ms late`;
+    if (this.#lastPacketAt === null) return `no packet came; ${late}`;
     const { heardMs, quietMs } = this.#ear;
     const silence = this.#clock.now() - this.#lastPacketAt;
-    return `${this.packetsReceived} packets, the last ${silence} ms ago; ${heardMs} ms of audio, the last ${quietMs} quiet`;
+    const audio = `${heardMs} ms of audio, the last ${quietMs} quiet`;
+    return `${this.packetsReceived} packets, the last ${silence} ms ago; ${audio}; ${late}`;
   }
 
   recording(): Heard {
@@ -188,8 +192,9 @@ export class RtpPhone {
     this.#send(keyFrame);
     this.#record(keyFrame);
     this.#frames += 1;
-    const due = this.#startedAt + this.#frames * FRAME_MS;
-    this.#timer = this.#clock.startTimer(Math.max(0, due - this.#clock.now()), () => this.#next());
+    const inMs = this.#startedAt + this.#frames * FRAME_MS - this.#clock.now();
+    this.#lateMsMax = Math.max(this.#lateMsMax, -inMs);
+    this.#timer = this.#clock.startTimer(Math.max(0, inMs), () => this.#next());
   }
 
   #send(keyFrame: KeyFrame | null): void {

@@ -7,7 +7,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { readWav } from '../../src/lib/wav.ts';
 import { type Conditions, netemOf } from '../harness/netem.ts';
-import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentNow, paymentOf } from '../harness/payer.ts';
+import {
+  answerPrompt,
+  CARDS,
+  call,
+  callText,
+  charges,
+  goodbye,
+  keyCard,
+  paymentNow,
+  paymentOf,
+} from '../harness/payer.ts';
 import { freeMediaPort, QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
@@ -250,17 +260,18 @@ describe.concurrent('a caller into whose stream a stranger sends', () => {
 describe('many callers', () => {
   it('lets twenty pay at once, each its own amount', async () => {
     const orders = Array.from({ length: 20 }, (_, at) => ({ amountMinor: 1000 + at, reference: `TWENTY-${at}` }));
-    await Promise.all(
+    const texts = await Promise.all(
       orders.map(async (order, at) => {
         const phone = await call(server, order);
         await keyCard(server, phone, at % 2 === 0 ? CARDS.visa : CARDS.amex, {
           style: at % 3 === 0 ? 'inband' : 'event',
         });
         await goodbye(phone);
+        return callText(phone);
       }),
     );
-    for (const { amountMinor, reference } of orders) {
-      expect(await paymentOf(server, reference)).toMatchObject({ result: 'approved', amountMinor });
+    for (const [at, { amountMinor, reference }] of orders.entries()) {
+      expect(await paymentOf(server, reference), texts[at]).toMatchObject({ result: 'approved', amountMinor });
       expect(await charges(server, reference)).toMatchObject([{ amount_minor: amountMinor }]);
     }
   });

@@ -75,7 +75,11 @@ export async function call(server: TestServer, order: Order, wsPort = server.por
 /** Where a call was placed, so that one that goes wrong can say what the server has of it. */
 const WHERE = new WeakMap<PhoneCall, { readonly server: TestServer; readonly reference: string }>();
 
-/** The payment's state and its events, in a line. */
+/** What a call came to on both sides, in a line: the caller's audio, the payment's state and its events. */
+export async function callText(phone: PhoneCall): Promise<string> {
+  return `${phone.media.lineText()}; ${await recordText(phone)}`;
+}
+
 async function recordText(phone: PhoneCall): Promise<string> {
   const where = WHERE.get(phone);
   const payment = where === undefined ? null : await paymentNow(where.server, where.reference).catch(() => null);
@@ -110,8 +114,8 @@ export async function answerPrompt(
   const { media } = phone;
   const heard = await (patient ? media.promptEnds(QUIET_MS, PROMPT_MS_MAX) : media.promptBegins(PROMPT_MS_MAX));
   if (!heard) {
-    const why = media.isClosed ? 'the call had ended' : media.lineText();
-    throw new Error(`no prompt was heard: ${why}; ${await recordText(phone)}`);
+    const why = media.isClosed ? 'the call had ended' : 'nobody spoke';
+    throw new Error(`no prompt was heard: ${why}; ${await callText(phone)}`);
   }
   if (!patient) await media.wait(HURRIED_MS);
   await media.key(keys, style, background);
@@ -130,7 +134,7 @@ export async function goodbye(phone: PhoneCall): Promise<void> {
     timer = setTimeout(resolve, END_MS_MAX, 'late');
   });
   const how = await Promise.race([phone.ended, late]).finally(() => clearTimeout(timer));
-  if (how === 'late') throw new Error(`the call did not end within ${END_MS_MAX} ms; ${await recordText(phone)}`);
+  if (how === 'late') throw new Error(`the call did not end within ${END_MS_MAX} ms; ${await callText(phone)}`);
 }
 
 /** The payment of the call with this reference, once it has ended. */
