@@ -27,7 +27,7 @@ function main(): number {
   mkdirSync(BUILD, { recursive: true });
   const phases: Phase[] = [
     { name: 'types', command: ['tsc', '-p', '.'], count: oneCheck },
-    { name: 'lint', command: ['biome', 'check', '.'], count: oneCheck },
+    { name: 'lint', command: ['biome', 'check', '--error-on-warnings', '.'], count: oneCheck },
     vitest('unit'),
     { name: 'native', command: ['make', '--no-print-directory', 'test-native'], count: () => junit('native-asan.xml') },
     vitest('e2e'),

@@ -265,4 +265,3 @@ export const ConfigSchema = Type.Object(
 );
 
 export type ConfigFile = Static<typeof ConfigSchema>;
-export type Secret = Static<typeof SecretSchema>;

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 export type CallId = string;
 export type LegId = string;
 export type PaymentId = string;
-export type AttemptId = string;
 
 const PREFIXES = {
   call: 'ca',

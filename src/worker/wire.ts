@@ -102,7 +102,6 @@ export interface Events {
   playEnded: { playId: string; reason: string };
   legSilent: { legId: string; silentMs: number };
 }
-export type EventKind = keyof Events;
 
 type Tagged<Kinds> = { [K in keyof Kinds]: { readonly kind: K; readonly value: Kinds[K] } }[keyof Kinds];
 export type Order = Tagged<Orders>;
