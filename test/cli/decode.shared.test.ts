@@ -1,15 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { digitText, type KeyPress } from '../../src/cli/decode/key-press.ts';
 import { decodeFile } from '../../src/cli/decode.ts';
+import { describeShared } from '../harness/shared.ts';
 
-/** Captures and recordings that others made, with the readings of tshark, spandsp, multimon-ng and an FFT. */
-const SHARED = join(import.meta.dirname, '../../../shared/data');
-const CAPTURES = join(SHARED, 'captures');
-const RECORDINGS = join(SHARED, 'dtmf-audio');
-const isThere = existsSync(CAPTURES) && existsSync(RECORDINGS);
-if (!isThere) process.stderr.write(`skipped: ${SHARED} is not there; test/data has captures of our own\n`);
+/* Captures and recordings that others made, with the readings of tshark, spandsp, multimon-ng and an FFT. */
 
 /** Where the truth file is wrong; test/data/README.md has the reasons. */
 const CORRECTIONS: Readonly<Record<string, string>> = {
@@ -57,7 +53,6 @@ const COLUMNS = [1209, 1336, 1477, 1633];
 const KEYPAD = ['123A', '456B', '789C', '*0#D'];
 
 function truths<T>(folder: string): [name: string, truth: T][] {
-  if (!isThere) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith('.truth.json'))
     .map((name) => [name.replace('.truth.json', ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as T]);
@@ -68,38 +63,35 @@ const digitsOf = (presses: readonly KeyPress[]): string =>
 const streamKey = (stream: { src: string; dst: string; ssrc: string }): string =>
   `${stream.src}>${stream.dst}/${stream.ssrc.replace('0x', '')}`;
 
-describe.skipIf(!isThere)('decoding captures that others made', () => {
-  it.each(truths<CaptureTruth>(CAPTURES))(
-    '%s gives the digits of its truth file, stream by stream',
-    async (_, truth) => {
-      const { streams, fault } = decodeFile(join(CAPTURES, truth.capture));
-      expect(fault).toBeNull();
-      const heard = new Map(truth.tshark.g711_inband.map((reading) => [streamKey(reading), reading.spandsp_digits]));
-      const expected = new Map<string, string>();
-      for (const stream of truth.tshark.rtp_streams ?? []) {
-        const key = streamKey(stream);
-        const digits = CORRECTIONS[`${truth.capture} ${key}`] ?? stream.digits ?? heard.get(key) ?? '';
-        if (digits !== '') expected.set(key, digits);
-      }
-      const found = streams.filter(({ presses }) => presses.length > 0);
-      expect(new Map(found.map(({ stream, presses }) => [stream, digitsOf(presses)]))).toEqual(expected);
+describeShared('decoding captures that others made', 'captures', (folder) => {
+  it.each(truths<CaptureTruth>(folder))('%s gives the digits of its truth file, stream by stream', async (_, truth) => {
+    const { streams, fault } = decodeFile(join(folder, truth.capture));
+    expect(fault).toBeNull();
+    const heard = new Map(truth.tshark.g711_inband.map((reading) => [streamKey(reading), reading.spandsp_digits]));
+    const expected = new Map<string, string>();
+    for (const stream of truth.tshark.rtp_streams ?? []) {
+      const key = streamKey(stream);
+      const digits = CORRECTIONS[`${truth.capture} ${key}`] ?? stream.digits ?? heard.get(key) ?? '';
+      if (digits !== '') expected.set(key, digits);
+    }
+    const found = streams.filter(({ presses }) => presses.length > 0);
+    expect(new Map(found.map(({ stream, presses }) => [stream, digitsOf(presses)]))).toEqual(expected);
 
-      for (const stream of truth.tshark.rtp_streams ?? []) {
-        const presses = streams.find((one) => one.stream === streamKey(stream))?.presses ?? [];
-        const keys = (stream.telephone_events ?? []).filter((event) => event.digit !== null);
-        for (const [index, event] of keys.entries()) {
-          const late = (presses[index]?.onsetMs ?? Number.NaN) - (event.start_s - stream.first_s) * 1000;
-          expect(Math.abs(late)).toBeLessThan(ONSET_MS_MAX);
-        }
+    for (const stream of truth.tshark.rtp_streams ?? []) {
+      const presses = streams.find((one) => one.stream === streamKey(stream))?.presses ?? [];
+      const keys = (stream.telephone_events ?? []).filter((event) => event.digit !== null);
+      for (const [index, event] of keys.entries()) {
+        const late = (presses[index]?.onsetMs ?? Number.NaN) - (event.start_s - stream.first_s) * 1000;
+        expect(Math.abs(late)).toBeLessThan(ONSET_MS_MAX);
       }
-    },
-  );
+    }
+  });
 });
 
-describe.skipIf(!isThere)('decoding recordings that others made', () => {
-  const all = truths<RecordingTruth>(RECORDINGS);
+describeShared('decoding recordings that others made', 'dtmf-audio', (folder) => {
+  const all = truths<RecordingTruth>(folder);
   it.each(all.filter(([, truth]) => truth.bursts === undefined))('%s gives its digits', async (name, truth) => {
-    const { streams, fault } = decodeFile(join(RECORDINGS, `${name}.wav`));
+    const { streams, fault } = decodeFile(join(folder, `${name}.wav`));
     expect(fault).toBeNull();
     expect(digitsOf(streams.flatMap(({ presses }) => presses))).toBe(truth.digits);
   });
@@ -107,7 +99,7 @@ describe.skipIf(!isThere)('decoding recordings that others made', () => {
   it.each(all.filter(([, truth]) => truth.bursts !== undefined))(
     '%s gives every burst within tolerance',
     async (name, truth) => {
-      const { streams } = decodeFile(join(RECORDINGS, `${name}.wav`));
+      const { streams } = decodeFile(join(folder, `${name}.wav`));
       const presses = streams.flatMap((stream) => stream.presses);
       for (const burst of truth.bursts ?? []) {
         const row = KEYPAD.findIndex((keys) => keys.includes(burst.digit));

@@ -54,8 +54,7 @@ export interface Ports {
 export const QUICK_FLOW = {
   firstDigitTimeoutMs: 8_000,
   interDigitTimeoutMs: 1_500,
-  // The first 13 digits of CARDS.visa are a whole number too: a stall of the caller's clock must not end it there.
-  completeInterDigitTimeoutMs: 700,
+  completeInterDigitTimeoutMs: 800,
   gatewayTimeoutMs: 2_000,
   fields: { pan: { confirm: false }, expiry: { confirm: false }, cvc: { confirm: false } },
 } as const;

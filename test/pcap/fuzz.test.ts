@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -13,16 +13,18 @@ import { Capture, frameReaderFor } from '../../src/pcap/capture.ts';
 import { framed, SSRC } from '../data/calls.ts';
 import { testFiles } from '../data/make.ts';
 import { pcapFile, rtp } from '../data/packets.ts';
+import { describeShared, sharedData } from '../harness/shared.ts';
 
 /** Own files always; captures of others where they are, the small ones, so that this takes seconds. */
-const SHARED = join(import.meta.dirname, '../../../shared/data/captures');
 const SHARED_BYTES_MAX = 12_000;
-const others = existsSync(SHARED)
-  ? readdirSync(SHARED)
-      .filter((name) => /\.pcap(ng)?$/.test(name))
-      .map((name) => readFileSync(join(SHARED, name)))
-      .filter((bytes) => bytes.length <= SHARED_BYTES_MAX)
-  : [];
+const shared = sharedData('captures');
+const others =
+  shared === null
+    ? []
+    : readdirSync(shared)
+        .filter((name) => /\.pcap(ng)?$/.test(name))
+        .map((name) => readFileSync(join(shared, name)))
+        .filter((bytes) => bytes.length <= SHARED_BYTES_MAX);
 const own = [...testFiles().values()].map(({ bytes }) => bytes);
 const captures = [...own.filter((bytes) => bytes[0] !== 0x52), ...others];
 /** A hang would be far above it; a mutated file of 30 kB takes about a millisecond. */
@@ -69,6 +71,10 @@ function changed(seed: Buffer, all: readonly Change[]): Buffer {
   }
   return bytes;
 }
+
+describeShared('captures of others', 'captures', () => {
+  it('are damaged beside our own', () => expect(others.length).toBeGreaterThan(0));
+});
 
 describe('reading damaged captures', () => {
   it('never throws and never hangs, whatever was changed, cut out, cut off or put in', () => {

@@ -1,13 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseInfoKey, parseSdp, parseSip, sipMessageLength } from '../../src/pcap/sip.ts';
 import { SEGMENTS_WAITING_MAX, TcpSipReader } from '../../src/pcap/tcp.ts';
 import { infoKey, setUp, sip } from '../data/calls.ts';
+import { describeShared } from '../harness/shared.ts';
 
-const SHARED = join(import.meta.dirname, '../../../shared/data/sip-torture/sip-info-dtmf/cases.share.jsonl');
-if (!existsSync(SHARED)) process.stderr.write(`skipped: ${SHARED} is not there\n`);
 const KEYS = '0123456789*#ABCD';
 
 describe('SIP in captures', () => {
@@ -58,9 +56,11 @@ describe('SIP in captures', () => {
   ])('reads a key of %s %j', (type, body, expected) => {
     expect(parseInfoKey(type, body)).toEqual(expected);
   });
+});
 
-  it.skipIf(!existsSync(SHARED))('reads the INFO bodies of other projects’ tests', () => {
-    const lines = readFileSync(SHARED, 'utf8').trim().split('\n');
+describeShared('INFO bodies of other projects’ tests', 'sip-torture/sip-info-dtmf/cases.share.jsonl', (file) => {
+  it('are read as those projects read them', () => {
+    const lines = readFileSync(file, 'utf8').trim().split('\n');
     for (const line of lines) {
       const row = JSON.parse(line) as {
         content_type: string;
