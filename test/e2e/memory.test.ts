@@ -18,6 +18,9 @@ import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 /** Runs of so many digits of the number count too. */
 const RUN_DIGITS = 12;
 
+/** The ones of 4111111111111111 stand in any memory; this number's digits do not. */
+const MASTERCARD_2: Card = { pan: '2223000010309703', expiry: '0231', cvc: '519' };
+
 const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
 const gateways: TestGateway[] = [];
 let server: TestServer;
@@ -60,7 +63,7 @@ afterAll(async () => {
 describe.skipIf(!canScan(process.pid))('the card number in memory', () => {
   it.each([
     ['plain', 'default', CARDS.amex],
-    ['TLS', 'tls', CARDS.visa],
+    ['TLS', 'tls', MASTERCARD_2],
     ['echoing', 'echo', CARDS.mastercard],
   ] as [string, string, Card][])(
     'is nowhere in control at any time, and in the worker only in locked memory until it is wiped: %s gateway',

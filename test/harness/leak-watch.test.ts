@@ -33,6 +33,15 @@ describe('the leak watch', () => {
     expect(watch(Buffer.concat([Buffer.alloc(7, 0xee), bytes, Buffer.alloc(7, 0xee)]))).toThrow(form);
   });
 
+  it('finds a part of a number that has few different digits', () => {
+    const leaks = new LeakWatch();
+    leaks.addNumber('4111111111111111');
+    leaks.look('text', 'asked with 411111111111');
+    expect(() => leaks.assertNone()).toThrow(/the number/);
+    leaks.look('text', 'of 11111111111111, 400000000 and 111111111');
+    expect(() => leaks.assertNone()).not.toThrow();
+  });
+
   it('finds code and expiry beside their names', () => {
     expect(watch('{"cvc":"7373"}')).toThrow(/security code/);
     expect(watch('{"expiry":"1128"}')).toThrow(/expiry/);

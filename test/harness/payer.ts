@@ -4,6 +4,8 @@ import { systemClock } from '../../src/lib/clock.ts';
 import type { Card } from './leak-watch.ts';
 import type { TestServer } from './server.ts';
 
+export { CARDS } from './cards.ts';
+
 /*
  * A caller of the tests: waits for prompts by hearing, keys, and looks the result up in the API.
  */
@@ -43,14 +45,6 @@ export interface Order {
   readonly withoutOffer?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-/** Published test cards; the leak watch is told of each before it is keyed. */
-export const CARDS = {
-  visa: { pan: '4012888888881881', expiry: '1128', cvc: '737' },
-  amex: { pan: '371449635398431', expiry: '1129', cvc: '7373' },
-  mastercard: { pan: '5105105105105100', expiry: '0930', cvc: '642' },
-  declined: { pan: '4000000000000002', expiry: '1128', cvc: '737' },
-} as const satisfies Record<string, Card>;
 
 /** A sip.js call over WebSocket that has been answered. Throws where it is refused. */
 export async function call(server: TestServer, order: Order, wsPort = server.ports.ws): Promise<PhoneCall> {

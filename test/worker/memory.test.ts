@@ -13,6 +13,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
 import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
 import { canScan, scanMemory } from '../harness/memory-scan.ts';
+import { watchCard } from '../harness/process-watch.ts';
 
 /*
  * A worker process, driven as control drives it, and read as an intruder would read it: while the card is keyed its
@@ -77,6 +78,7 @@ async function startGateway(kind: 'plain' | 'tls'): Promise<Gateway> {
 }
 
 beforeAll(async () => {
+  watchCard({ pan: PAN, expiry: '1231', cvc: '737' });
   const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
   const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files], {
