@@ -6,7 +6,8 @@ import Type, { type Static } from 'typebox';
  */
 
 const closed = { additionalProperties: false } as const;
-const NAME = '^[a-z0-9-]{1,32}$';
+/** With a letter: a record takes digits alone for no name. */
+const NAME = '^(?=.*[a-z])[a-z0-9-]{1,32}$';
 const port = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65535, default: value, description });
 const milliseconds = (value: number, minimum: number, maximum: number, description: string) =>

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { holdsPan, type TextKind } from '../card/pan-guard.ts';
 import { ServiceError } from '../lib/errors.ts';
+import { type ColumnKind, isRefused } from './guard.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { GUARDED_COLUMNS } from './tables.ts';
 
@@ -50,18 +50,18 @@ function migrate(database: Database, file: string): void {
 }
 
 /**
- * Refuses, on this connection, every write of a guarded column that looks like a card number. The triggers are
+ * Refuses, on this connection, every write of a guarded column that looks like a card field. The triggers are
  * temporary: the file stays readable and checkable by any SQLite, which a CHECK with a function of ours would spoil.
  */
 function guard(database: Database): void {
-  database.function('holds_pan', { deterministic: true, varargs: false }, (text: unknown, kind: unknown) =>
-    typeof text === 'string' && holdsPan(text, kind as TextKind) ? 1 : 0,
+  database.function('is_refused', { deterministic: true, varargs: false }, (kind: unknown, value: unknown) =>
+    (typeof value === 'string' || typeof value === 'number') && isRefused(kind as ColumnKind, value) ? 1 : 0,
   );
   for (const [table, columns] of Object.entries(GUARDED_COLUMNS)) {
     const names = Object.keys(columns);
     const rules = names.map(
       (name) =>
-        `SELECT RAISE(ABORT, '${table}.${name} looks like a card number') WHERE holds_pan(NEW.${name}, '${columns[name]}');`,
+        `SELECT RAISE(ABORT, '${table}.${name} looks like a card field') WHERE is_refused('${columns[name]}', NEW.${name});`,
     );
     for (const when of ['INSERT', `UPDATE OF ${names.join(', ')}`]) {
       const name = `guard_${table}_${when.slice(0, 6).toLowerCase()}`;

@@ -1,6 +1,6 @@
 import type { Generated, Selectable } from 'kysely';
 import type { AttemptRow, ConversationRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
-import type { TextKind } from '../card/pan-guard.ts';
+import type { ColumnKind } from './guard.ts';
 
 /** The database as kysely sees it; the columns are those of the migrations. Times are milliseconds since 1970. */
 export interface Tables {
@@ -66,31 +66,56 @@ export interface Tables {
 }
 
 /**
- * Columns that take text from outside, which the guard of the connection reads before every write. Those not listed are
- * numbers, ids and names of ours. What a gateway calls its transaction is not listed: it may be any number, the worker
- * has scrubbed the vault's values out of the answer, and a charge must never be lost over its name.
+ * What each column may take; the connection reads it before every write. Not listed are the columns that the tables
+ * themselves close (kind, result, currency, last4, verb, the attempt's state, declines), and what
+ * a gateway calls its transaction: that may be any number, the worker has scrubbed the vault's values out of the answer,
+ * and a charge must never be lost over its name.
  */
-export const GUARDED_COLUMNS: Readonly<Record<keyof Tables, Readonly<Record<string, TextKind>>>> = {
+export const GUARDED_COLUMNS: Readonly<Record<keyof Tables, Readonly<Record<string, ColumnKind>>>> = {
   conversations: {
+    call_id: 'id',
+    started_at: 'time',
+    ended_at: 'time',
     profile: 'text',
     from_number: 'phone',
     to_number: 'phone',
     customer: 'text',
     reference: 'text',
-    ended_by: 'text',
+    ended_by: 'words',
   },
-  segments: { outcome: 'text' },
+  segments: { segment_id: 'id', call_id: 'id', started_at: 'time', ended_at: 'time', outcome: 'words' },
   payments: {
-    flow: 'text',
-    state: 'text',
-    currency: 'text',
+    payment_id: 'id',
+    call_id: 'id',
+    flow: 'words',
+    state: 'words',
+    amount_minor: 'number',
     reference: 'text',
-    brand: 'text',
-    last4: 'text',
-    attention: 'text',
+    brand: 'words',
+    started_at: 'time',
+    ended_at: 'time',
+    attention: 'words',
   },
-  attempts: { idempotency_key: 'text', gateway: 'text', authorization_code: 'text', decline_reason: 'text' },
-  events: { kind: 'text', detail: 'text' },
+  attempts: {
+    attempt_id: 'id',
+    payment_id: 'id',
+    idempotency_key: 'words',
+    gateway: 'words',
+    amount_minor: 'number',
+    authorization_code: 'approval',
+    decline_reason: 'words',
+    started_at: 'time',
+    ended_at: 'time',
+  },
+  events: {
+    ordinal: 'number',
+    call_id: 'id',
+    sequence: 'number',
+    payment_id: 'id',
+    at: 'time',
+    kind: 'words',
+    detail: 'detail',
+  },
 };
 
 export function conversationOf(row: Tables['conversations']): ConversationRow {
