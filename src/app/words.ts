@@ -71,6 +71,10 @@ function saysOfOne({ currency, brands }: Pick<Flow, 'currency' | 'brands'>, word
       return [sentence('payment-declined')];
     case 'declinesMax':
       return [sentence('declines-max')];
+    case 'tryAgain':
+      return [sentence('try-again-or-other-card')];
+    case 'notCharged':
+      return [sentence('not-charged')];
     case 'interrupted':
       return [sentence('interrupted')];
     case 'timeOver':

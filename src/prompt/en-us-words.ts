@@ -2,7 +2,6 @@ import type { Recording, SentenceName } from './recording.ts';
 
 /** What each sentence says in American English. */
 export const EN_US_SENTENCES: Readonly<Record<SentenceName, string>> = {
-  welcome: 'Welcome. You can make a card payment on this call.',
   'please-hold-identification': 'Please hold while we find your account.',
   'not-identified': 'Sorry, we could not find your account.',
   'connecting-queue': 'Please hold while we connect you to a person who can help.',
@@ -19,7 +18,6 @@ export const EN_US_SENTENCES: Readonly<Record<SentenceName, string>> = {
   'amount-too-high': 'Sorry, the largest amount you can pay is',
   'confirm-or-again': 'If this is right, press 1. To enter it again, press 2.',
   'nothing-keyed': 'Sorry, we did not get anything.',
-  'start-again': 'Please start again.',
   'too-many-tries': 'Sorry, we could not get your details.',
   'you-entered': 'You entered',
   'enter-card-number': 'Please enter your card number, followed by the pound key.',
@@ -30,7 +28,6 @@ export const EN_US_SENTENCES: Readonly<Record<SentenceName, string>> = {
   'enter-start-date': 'Please enter the start date, two digits for the month and two digits for the year.',
   'enter-issue-number': 'Please enter the issue number of your card, followed by the pound key.',
   'card-number-invalid': 'Sorry, that card number is not right.',
-  'brand-not-accepted': 'Sorry, we do not accept',
   'card-not-accepted': 'Sorry, we do not accept this card.',
   'we-accept': 'We accept',
   'expiry-invalid': 'Sorry, that expiry date is not right.',
@@ -41,7 +38,6 @@ export const EN_US_SENTENCES: Readonly<Record<SentenceName, string>> = {
   'please-wait': 'Thank you. Please wait while we take your payment.',
   'still-working': 'We are still working on your payment. Please stay on the line.',
   'payment-declined': 'Sorry, your payment was declined.',
-  'declined-check-details': 'Please check the details of your card.',
   'try-again-or-other-card': 'You can try again, or use another card.',
   'declines-max': 'Sorry, we could not take your payment.',
   'payment-approved': 'Thank you. Your payment of',

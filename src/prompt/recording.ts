@@ -21,7 +21,6 @@ export type Say =
 
 /** Sentences every locale has. */
 export type SentenceName =
-  | 'welcome'
   | 'please-hold-identification'
   | 'not-identified'
   | 'connecting-queue'
@@ -38,7 +37,6 @@ export type SentenceName =
   | 'amount-too-high'
   | 'confirm-or-again'
   | 'nothing-keyed'
-  | 'start-again'
   | 'too-many-tries'
   | 'you-entered'
   | 'enter-card-number'
@@ -49,7 +47,6 @@ export type SentenceName =
   | 'enter-start-date'
   | 'enter-issue-number'
   | 'card-number-invalid'
-  | 'brand-not-accepted'
   | 'card-not-accepted'
   | 'we-accept'
   | 'expiry-invalid'
@@ -60,7 +57,6 @@ export type SentenceName =
   | 'please-wait'
   | 'still-working'
   | 'payment-declined'
-  | 'declined-check-details'
   | 'try-again-or-other-card'
   | 'declines-max'
   | 'payment-approved'

@@ -9,19 +9,22 @@ import type { Destination, Flow } from './flow.ts';
  *   arriving     arrived             paying       beginSegment, startPayment
  *   arriving     arrived?            identifying  beginSegment, say, identify
  *   identifying  identified          paying       endSegment, beginSegment, startPayment
- *   identifying  notIdentified       leaving      endSegment, beginSegment, say, go
+ *   identifying  notIdentified       leaving      endSegment, beginSegment, say, say, go
  *   identifying  notIdentified+      paying       endSegment, beginSegment, startPayment
- *   paying       approved            leaving      endSegment, beginSegment, go
- *   paying       declined            leaving      endSegment, beginSegment, go
- *   paying       failed              leaving      endSegment, beginSegment, go
+ *   paying       approved            leaving      endSegment, beginSegment, say, go
+ *   paying       declined            leaving      endSegment, beginSegment, say, go
+ *   paying       failed              leaving      endSegment, beginSegment, say, go
  *   paying       callerGone          ended        endSegment, hangUp
  *   leaving      left                ended        endSegment, hangUp
- *   leaving      leavingFailed       leaving      endSegment, beginSegment, go
+ *   leaving      leavingFailed       leaving      endSegment, beginSegment, say, go
  *   leaving      leavingFailed!      ended        endSegment, say, hangUp
  *   any          callEnded           ended        endSegment
  *
  *   ? the flow identifies, and the call did not say that it is done   + the flow goes on all the same
  *   ! it was the queue already, or there is nothing else to try
+ *
+ * Nobody is passed on or hung up on without a word: whoever goes to a person or to the next target is asked to hold, and
+ * a call that ends here is said goodbye to.
  *
  * `callEnded` while paying waits for the payment: `paying` stays, and the payment's end comes as `callerGone`.
  */
@@ -44,10 +47,18 @@ export type ConversationInput =
   | { readonly kind: 'leavingFailed' }
   | { readonly kind: 'callEnded' };
 
+export type ConversationSentence =
+  | 'please-hold-identification'
+  | 'not-identified'
+  | 'connecting-queue'
+  | 'connecting-next'
+  | 'goodbye'
+  | 'try-again-later';
+
 export type ConversationOutput =
   | { readonly kind: 'beginSegment'; readonly segment: SegmentKind }
   | { readonly kind: 'endSegment'; readonly outcome: string }
-  | { readonly kind: 'say'; readonly name: 'please-hold-identification' | 'not-identified' | 'try-again-later' }
+  | { readonly kind: 'say'; readonly name: ConversationSentence }
   | { readonly kind: 'identify'; readonly target: string; readonly timeoutMs: number }
   | { readonly kind: 'startPayment' }
   | { readonly kind: 'go'; readonly destination: Destination; readonly to: 'next' | 'queue' | 'bye' }
@@ -148,10 +159,16 @@ function go(
 ): ConversationStep {
   const destination: Destination = to === 'bye' ? { kind: 'bye' } : flow[to];
   const segment: SegmentKind = to === 'queue' ? 'queue' : 'ivr';
+  const last: ConversationOutput = { kind: 'say', name: farewell(destination, to) };
   return {
     state: { kind: 'leaving', to },
-    outputs: [...before, { kind: 'beginSegment', segment }, ...say, { kind: 'go', destination, to }],
+    outputs: [...before, { kind: 'beginSegment', segment }, ...say, last, { kind: 'go', destination, to }],
   };
+}
+
+function farewell(destination: Destination, to: 'next' | 'queue' | 'bye'): ConversationSentence {
+  if (destination.kind === 'bye') return 'goodbye';
+  return to === 'queue' ? 'connecting-queue' : 'connecting-next';
 }
 
 function ignore(state: ConversationState): ConversationStep {

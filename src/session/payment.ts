@@ -189,6 +189,10 @@ export type Words =
   | { readonly kind: 'stillWorking' }
   | { readonly kind: 'declined' }
   | { readonly kind: 'declinesMax' }
+  /** A decline with a try left: the same card or another. */
+  | { readonly kind: 'tryAgain' }
+  /** Said only where it is sure. */
+  | { readonly kind: 'notCharged' }
   | { readonly kind: 'interrupted' }
   | { readonly kind: 'timeOver' }
   | { readonly kind: 'tooManyTries' }
@@ -694,7 +698,8 @@ function declined(
   const result: Result = { result: 'declined', errorCode: null };
   if (charge.caller === 'gone') return end(counted, result, [...before, stop('payment'), { kind: 'endPayment' }]);
   if (counted.declines >= flow.declinesMax) {
-    return announce(counted, result, [{ kind: 'declined' }, { kind: 'declinesMax' }], [...before, stop('payment')]);
+    const words: Words[] = [{ kind: 'declined' }, { kind: 'declinesMax' }, { kind: 'notCharged' }];
+    return announce(counted, result, words, [...before, stop('payment')]);
   }
   // After a worker's death there is no payment in the vault to go on with.
   const held: PaymentOutput[] = charge.fieldsHeld
@@ -703,7 +708,7 @@ function declined(
         field,
       }))
     : [{ kind: 'beginPayment' }];
-  return collect(flow, counted, [{ kind: 'declined' }], [...before, ...held]);
+  return collect(flow, counted, [{ kind: 'declined' }, { kind: 'tryAgain' }], [...before, ...held]);
 }
 
 /** Surely not charged: tried again a little later, or given up. */
@@ -726,7 +731,8 @@ function notCharged(
     };
   }
   const result: Result = { result: 'failed', errorCode: 'GATEWAY_UNREACHABLE' };
-  return announce(known, result, [{ kind: 'failed', code: 'GATEWAY_UNREACHABLE' }], [...before, stop('payment')]);
+  const words: Words[] = [{ kind: 'failed', code: 'GATEWAY_UNREACHABLE' }, { kind: 'notCharged' }];
+  return announce(known, result, words, [...before, stop('payment')]);
 }
 
 function stepVoiding(state: Of<'voiding'>, input: PaymentInput): PaymentStep {

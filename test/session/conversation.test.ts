@@ -66,3 +66,23 @@ describe('a conversation', () => {
     expect(step.state.kind).toBe('paying');
   });
 });
+
+describe('a caller who leaves', () => {
+  const said = (flow: Flow, result: 'approved' | 'failed') =>
+    stepConversation(flow, { kind: 'paying' }, { kind: 'paymentEnded', result, caller: 'present' }).outputs.flatMap(
+      (output) => (output.kind === 'say' ? [output.name] : []),
+    );
+  it('is asked to hold for the next target, told of a person, and said goodbye to where the call ends', () => {
+    expect(said(PLAIN_FLOW, 'approved')).toEqual(['connecting-next']);
+    expect(said(PLAIN_FLOW, 'failed')).toEqual(['connecting-queue']);
+    expect(said({ ...PLAIN_FLOW, next: { kind: 'bye' } }, 'approved')).toEqual(['goodbye']);
+    expect(said({ ...PLAIN_FLOW, queue: { kind: 'bye' } }, 'failed')).toEqual(['goodbye']);
+  });
+  it('hears that there is no account before that a person comes', () => {
+    const { outputs } = stepConversation(identifying('queue'), { kind: 'identifying' }, { kind: 'notIdentified' });
+    expect(outputs.filter(({ kind }) => kind === 'say')).toEqual([
+      { kind: 'say', name: 'not-identified' },
+      { kind: 'say', name: 'connecting-queue' },
+    ]);
+  });
+});
