@@ -50,7 +50,9 @@ export async function recognise(
     return words.split(' ').map((word, place) => word === heard[place]);
   });
   const differ = (cases: readonly SpokenCase[], heard: readonly string[]) =>
-    cases.flatMap(({ words }, at) => (words === heard[at] ? [] : [{ said: words, heard: heard[at] ?? '' }]));
+    cases.flatMap(({ words }, at) =>
+      singular(words) === singular(heard[at] ?? '') ? [] : [{ said: words, heard: heard[at] ?? '' }],
+    );
   const missed = differ(amounts, heardAmounts);
   return [
     {
@@ -61,6 +63,11 @@ export async function recognise(
     },
     { what: 'amounts', said: amounts.length, understood: amounts.length - missed.length, misheard: missed },
   ];
+}
+
+/** Whether `dollars` or `dollar` was heard: the amount is the same. */
+function singular(words: string): string {
+  return words.replace(/(dollar|cent)s\b/g, '$1');
 }
 
 /** What was heard of each case, in order. */
