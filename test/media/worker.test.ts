@@ -170,6 +170,23 @@ describe('a worker and its client', () => {
     await client.closeLeg('le_5');
   });
 
+  it('open a leg whose other side has not answered yet, and play to it once it has', async () => {
+    let heard = 0;
+    const count = () => {
+      heard += 1;
+    };
+    const local = await client.openLeg({ callId: 'ca_6', legId: 'le_6', media: null });
+    expect(local.port).toBeGreaterThanOrEqual(PORT_FIRST);
+    phone.on('message', count);
+    try {
+      await client.updateLeg('le_6', media());
+      await until(() => heard > 5);
+    } finally {
+      phone.off('message', count);
+    }
+    await client.closeLeg('le_6');
+  });
+
   it('refuse what is not there, with a code', async () => {
     await client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() });
     await expect(client.play('le_2', { playId: 'pl_2', recordings: ['no-such'], bargeIn: true })).rejects.toMatchObject(
