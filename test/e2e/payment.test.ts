@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { RtpPacket } from 'rtp.js/packets';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
-import { readWav } from '../../src/lib/wav.ts';
 import { type Conditions, netemOf } from '../harness/netem.ts';
 import {
   answerPrompt,
@@ -40,16 +39,6 @@ const WORST_NETWORK: Conditions = {
   reorder: 0.05,
   jitterMs: 30,
 };
-
-/** A voice in the room, well below the tones. */
-const SPEECH_SHARE = 0.2;
-
-function speech(): Int16Array {
-  const file = readFileSync(new URL('../../prompts/en-US/balance-is.wav', import.meta.url));
-  const read = readWav(file);
-  if (!read.ok) throw new Error(read.reason);
-  return Int16Array.from(read.wav.channels[0] ?? [], (sample) => sample * SPEECH_SHARE);
-}
 
 beforeAll(async () => {
   [server, brief] = await Promise.all([
@@ -107,13 +96,6 @@ describe.concurrent('a caller who pays', () => {
       'x-hushtone-last4': '1111',
       'x-hushtone-amount': '4210',
     });
-  });
-
-  it('is charged when keying in-band tones with speech behind them', async () => {
-    const phone = await call(server, { amountMinor: 1999, reference: 'INBAND-1' });
-    await keyCard(server, phone, CARDS.amex, { style: 'inband', background: speech() });
-    await goodbye(phone);
-    expect(await paymentOf(server, 'INBAND-1')).toMatchObject({ result: 'approved', brand: 'amex', last4: '8431' });
   });
 
   it.for([
@@ -195,37 +177,6 @@ describe.concurrent('a caller whose gateway cannot be reached', () => {
       'x-hushtone-error': 'GATEWAY_UNREACHABLE',
     });
     expect(phone.byeHeaders()).not.toHaveProperty('x-hushtone-gateway-reference');
-  });
-});
-
-describe.concurrent('a caller who hangs up', () => {
-  it.each([
-    ['in the first prompt', 0, ''],
-    ['in the middle of the number', 1, CARDS.visa.pan.slice(0, 8)],
-    ['after the number', 1, CARDS.visa.pan],
-    ['after the expiry', 2, CARDS.visa.expiry],
-  ] as const)('leaves an abandoned payment and no charge: %s', async (when, prompts, keys) => {
-    const reference = `HANGUP-${when.replaceAll(' ', '-')}`;
-    const phone = await call(brief, { amountMinor: 1200, reference });
-    brief.expectNoLeakOf(CARDS.visa);
-    if (prompts === 0) await phone.media.promptBegins();
-    if (prompts === 2) await answerPrompt(phone, CARDS.visa.pan);
-    if (prompts >= 1) await answerPrompt(phone, keys);
-    await phone.hangUp();
-    expect(await paymentOf(brief, reference)).toMatchObject({ result: 'abandoned' });
-    expect(await charges(brief, reference)).toEqual([]);
-  });
-
-  it('while the gateway is asked still has the payment completed and on record', async () => {
-    const phone = await call(brief, { amountMinor: 1200, reference: 'HANGUP-ASKING' });
-    await keyCard(brief, phone, CARDS.visa);
-    await brief.until('the gateway is asked', async () => {
-      const payment = await paymentNow(brief, 'HANGUP-ASKING');
-      return (payment?.attempts.length ?? 0) > 0;
-    });
-    await phone.hangUp();
-    expect(await paymentOf(brief, 'HANGUP-ASKING')).toMatchObject({ result: 'approved' });
-    expect(await charges(brief, 'HANGUP-ASKING')).toHaveLength(1);
   });
 });
 

@@ -38,7 +38,8 @@ describe('the leak watch', () => {
     leaks.addNumber('4111111111111111');
     leaks.look('text', 'asked with 411111111111');
     expect(() => leaks.assertNone()).toThrow(/the number/);
-    leaks.look('text', 'of 11111111111111, 400000000 and 111111111');
+    leaks.addNumber('4000000000000002');
+    leaks.look('text', 'of 11111111111111, 400000000, 0.20000000000000002 and 111111111');
     expect(() => leaks.assertNone()).not.toThrow();
   });
 
