@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestGateway } from '../harness/gateway.ts';
 import type { Card } from '../harness/leak-watch.ts';
-import { canScan, scanMemory } from '../harness/memory-scan.ts';
+import { canScan, coreLimits, lockedMappings, scanMemory } from '../harness/memory-scan.ts';
 import { answerPrompt, CARDS, call, paymentNow, paymentOf } from '../harness/payer.ts';
 import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 
@@ -93,4 +93,19 @@ describe.skipIf(!canScan(process.pid))('the card number in memory', () => {
       expect(scanMemory(worker, card.pan, RUN_DIGITS)).toEqual([]);
     },
   );
+});
+
+describe.skipIf(!canScan(process.pid))('the processes of a server', () => {
+  it('write no core file, and the worker keeps its vault locked, out of core dumps and away from children', () => {
+    for (const command of ['control', 'worker', 'sip-server']) {
+      expect([command, ...coreLimits(server.pidOf(command))]).toEqual([command, '0', '0']);
+    }
+    const vault = lockedMappings(server.pidOf('worker'));
+    expect(vault.length).toBeGreaterThan(0);
+    for (const flags of vault) {
+      expect(flags.has('dd'), 'left out of core dumps').toBe(true);
+      expect(flags.has('wf') || flags.has('dc'), 'wiped in children, or not copied to them').toBe(true);
+    }
+    expect(lockedMappings(server.pidOf('control'))).toEqual([]);
+  });
 });

@@ -100,6 +100,21 @@ export function canScan(pid: number): boolean {
   }
 }
 
+/**
+ * The flags of every mapping that is locked into memory, as two letters each (proc(5), VmFlags): `lo` locked, `dd` not in
+ * core dumps, `wf` wiped in children, `dc` not copied to children.
+ */
+export function lockedMappings(pid: number): ReadonlySet<string>[] {
+  const flags = [...readFileSync(`/proc/${pid}/smaps`, 'utf8').matchAll(/^VmFlags: (.*)$/gm)];
+  return flags.map(([, words = '']) => new Set(words.trim().split(' '))).filter((words) => words.has('lo'));
+}
+
+/** Soft and hard limit of core files, in bytes. */
+export function coreLimits(pid: number): readonly string[] {
+  const line = /^Max core file size +(\S+) +(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'));
+  return line === null ? [] : line.slice(1);
+}
+
 function readableRegions(pid: number): { first: number; last: number; name: string }[] {
   // smaps lists each region's header line and its flags; "lo" is locked.
   const regions: { first: number; last: number; name: string }[] = [];
