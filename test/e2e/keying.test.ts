@@ -7,11 +7,13 @@ import {
   call,
   charges,
   goodbye,
+  keyCard,
   type PaymentSeen,
   paymentNow,
   paymentOf,
 } from '../harness/payer.ts';
 import { QUICK_FLOW, TestServer } from '../harness/server.ts';
+import { speech } from '../harness/speech.ts';
 
 /*
  * Ways of keying that a caller may take, and what is read back of them; against a whole server, all at once.
@@ -24,6 +26,9 @@ const LONG_VISA = { pan: '4242424242424242428', expiry: '1128', cvc: '906' };
 /** No digit of the code stands in amount, last four or reference, so that it is heard in a read-back or nowhere. */
 const SPOKEN = { pan: '4111111111111111', expiry: '1130', cvc: '396' };
 const SPOKEN_AMOUNT_MINOR = 2_000;
+/** 15 dB below each tone of a key, which the simulated caller sends at -10 dBm0; longer than the keying takes. */
+const SPEECH_DBM0 = -25;
+const SPEECH_MS = 60_000;
 const CODE_RECORDINGS = [...SPOKEN.cvc].map((digit) => `digit-${digit}`);
 
 beforeAll(async () => {
@@ -88,6 +93,24 @@ describe.concurrent('a caller who keys', () => {
       last4: LONG_VISA.pan.slice(-4),
     });
     expect(await charges(server, 'LONG')).toMatchObject([{ last4: LONG_VISA.pan.slice(-4) }]);
+  });
+});
+
+describe.concurrent('a caller who keys in-band tones', () => {
+  it('with speech behind every one of them is charged, and every key is heard once', async () => {
+    const phone = await call(server, { amountMinor: 1999, reference: 'INBAND' });
+    phone.media.say(speech(SPEECH_MS, SPEECH_DBM0));
+    await keyCard(server, phone, CARDS.amex, { style: 'inband' });
+    const found = { result: 'approved', brand: 'amex', last4: CARDS.amex.pan.slice(-4) };
+    expect(await hangUpWhenPaid(phone, 'INBAND')).toMatchObject(found);
+    // All others here key by events.
+    const { pan, expiry, cvc } = CARDS.amex;
+    const heard = /^hushtone_keys_total\{path="inband"\} (\d+)$/m;
+    await server.until(
+      'the leg is counted',
+      async () => Number(heard.exec((await server.get('/metrics')).text)?.[1]) > 0,
+    );
+    expect(Number(heard.exec((await server.get('/metrics')).text)?.[1])).toBe((pan + expiry + cvc).length);
   });
 });
 

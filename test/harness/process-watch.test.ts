@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../src/lib/log.ts';
 import config from '../vitest.config.ts';
 import { ProcessWatch } from './process-watch.ts';
@@ -18,12 +18,18 @@ const CHILD_MS_MAX = 60_000;
 let watch: ProcessWatch;
 
 beforeEach(() => {
+  // What is planted goes no further than the watch, which lies over these.
+  for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockReturnValue(true);
+  vi.spyOn(console, 'info').mockReturnValue();
   watch = new ProcessWatch();
   watch.watch.add(CARD);
   watch.install();
 });
 
-afterEach(() => watch.uninstall());
+afterEach(() => {
+  watch.uninstall();
+  vi.restoreAllMocks();
+});
 
 const found = () => {
   try {

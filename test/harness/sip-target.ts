@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freeMediaPort } from './server.ts';
 
 const SIPP = '/usr/bin/sipp';
 /** A target that is never hung up on ends by itself. */
@@ -22,7 +23,7 @@ export interface SipTarget {
 
 /** SIPp as whoever a call is given to: it answers one INVITE and waits for the BYE. */
 export async function answeringTarget(): Promise<SipTarget> {
-  const [port, mediaPort] = [await freePort(), await freePort()];
+  const [port, mediaPort] = [await freePort(), await freeMediaPort()];
   const own = ['-i', '127.0.0.1', '-p', String(port), '-mp', String(mediaPort)];
   const limits = ['-m', '1', '-nostdin', '-timeout', `${CALL_S_MAX}s`, '-timeout_error'];
   const messages = join(mkdtempSync(join(tmpdir(), 'hushtone-target-')), 'messages.log');
