@@ -17,6 +17,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
           setupFiles,
+          // A property test of a second takes six on two cores that others use too.
+          testTimeout: 20_000,
         },
       },
       {

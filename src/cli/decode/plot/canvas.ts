@@ -1,4 +1,4 @@
-import { ADVANCE, GLYPH_HEIGHT, glyph } from './font.ts';
+import { ADVANCE, glyph } from './font.ts';
 import type { Pixels } from './png.ts';
 
 /** Red, green, blue, 0 to 255. */
@@ -67,5 +67,3 @@ export class Canvas implements Pixels {
 export function textWidth(text: string, scale = 1): number {
   return Math.max(0, [...text].length * ADVANCE - 1) * scale;
 }
-
-export const textHeight = (scale = 1): number => GLYPH_HEIGHT * scale;

@@ -2,8 +2,6 @@
  * A letter font of our own: five pixels wide, seven high, two more below the line where a letter hangs down. One string
  * a glyph, rows from the top divided by `/`, a hash is ink, trailing blanks and rows are left out.
  */
-export const GLYPH_WIDTH = 5;
-export const GLYPH_HEIGHT = 9;
 /** From one letter to the next. */
 export const ADVANCE = 6;
 
