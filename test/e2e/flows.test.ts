@@ -201,7 +201,7 @@ describe.skipIf(!hasSipp)('a caller who has paid', { concurrent: true }, () => {
     const phone = await ringing({ reference: 'NEXT-1', flow: 'bridged' });
     await keyCard(server, phone, CARDS.visa);
     await server.until('the next target has the call', () => next.messages.includes('ACK sip:'), 20_000);
-    const result = { result: 'approved', amount: '4210', currency: 'USD', brand: 'visa', last4: '1881' };
+    const result = { result: 'approved', amount: '4210', currency: 'USD', brand: 'visa', last4: '1111' };
     expect(told(next)).toMatchObject({ ...result, reference: 'NEXT-1' });
     for (const [key, value] of Object.entries(result)) expect(next.header(`X-Hushtone-${key}`)).toBe(value);
     // What the caller says comes back from the target.
@@ -378,7 +378,7 @@ describe('the event stream of all those calls', () => {
     const masks = events.progress.map(({ masked }) => String(masked));
     expect(masks.filter((mask) => !/^[• ]*(?:\d{4}|\d \d{3}|)$/.test(mask))).toEqual([]);
     expect(masks).toContain('•••• •••••');
-    expect(masks).toContain('•••• •••• •••• 1881');
+    expect(masks).toContain('•••• •••• •••• 1111');
     expect(masks).toContain('•••• •••••• •8431');
     const open = events.progress.filter(({ ended }) => ended === false);
     expect(open.filter(({ masked }) => /\d/.test(String(masked)))).toEqual([]);

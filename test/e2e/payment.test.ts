@@ -6,17 +6,7 @@ import { RtpPacket } from 'rtp.js/packets';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { type Conditions, netemOf } from '../harness/netem.ts';
-import {
-  answerPrompt,
-  CARDS,
-  call,
-  callText,
-  charges,
-  goodbye,
-  keyCard,
-  paymentNow,
-  paymentOf,
-} from '../harness/payer.ts';
+import { answerPrompt, CARDS, call, callText, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
 import { freeMediaPort, QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
