@@ -111,6 +111,8 @@ export class LeakWatch {
   }
 }
 
+/** Numbers that count rows one by one, and so pass every code on their way. */
+const COUNTERS: ReadonlySet<string> = new Set(['events.ordinal', 'events.sequence', 'sqlite_sequence.seq']);
 const SQLITE_HEAD = Buffer.from('SQLite format 3\0');
 let copies = 0;
 
@@ -126,6 +128,7 @@ function* cellsOf(file: string): Generator<[place: string, value: string]> {
     for (const table of tables) {
       for (const row of database.prepare(`SELECT * FROM "${table}"`).iterate() as Iterable<Record<string, unknown>>) {
         for (const [column, cell] of Object.entries(row)) {
+          if (typeof cell === 'number' && COUNTERS.has(`${table}.${column}`)) continue;
           for (const value of leavesOf(cell)) yield [`${table}.${column}`, value];
         }
       }

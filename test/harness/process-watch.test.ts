@@ -101,6 +101,9 @@ describe('the watch over a test process', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hushtone-planted-'));
     const honest = { last4: CARD.pan.slice(-4), at: 1_795_427_496_918, length: 4, amountMinor: 9180 };
     database(folder, 'CREATE TABLE notes (id INTEGER, note TEXT)', 73_100, JSON.stringify(honest));
+    const counted = new Sqlite(join(folder, 'counted.db'));
+    counted.exec(`CREATE TABLE events (ordinal INTEGER, sequence INTEGER); INSERT INTO events VALUES (${CARD.cvc}, 1)`);
+    counted.close();
     rmSync(folder, { recursive: true });
     expect(found()).toBe('');
   });
