@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { ServiceError } from '../lib/errors.ts';
@@ -28,8 +29,20 @@ export async function checkPorts(claims: readonly PortClaim[]): Promise<void> {
   }
 }
 
-/** A TCP port of `address` that is free at this moment. */
+/** Below the ports that Linux gives to connections by itself (32768 and up), above those that have names. */
+const OWN_PORT_FIRST = 10_240;
+const OWN_PORT_LAST = 32_767;
+const FREE_TRIES_MAX = 50;
+
+/**
+ * A TCP port of `address` that is free at this moment. It is drawn from where no connection of this machine gets its port
+ * by itself, or one could take it before whoever asked for it binds it.
+ */
 export async function freeTcpPort(address: string): Promise<number> {
+  for (let tries = 0; tries < FREE_TRIES_MAX; tries += 1) {
+    const port = randomInt(OWN_PORT_FIRST, OWN_PORT_LAST + 1);
+    if (await bindTcp(address, port).catch(() => null)) return port;
+  }
   return await bindTcp(address, 0);
 }
 

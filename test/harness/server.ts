@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { freeTcpPort } from '../../src/supervisor/ports.ts';
 import { writeBriefPrompts } from './brief-prompts.ts';
 import { type Card, LeakWatch } from './leak-watch.ts';
 
@@ -240,18 +240,14 @@ export function childrenOf(pid: number): number[] {
   return found;
 }
 
-/** Ports that are free for TCP now; all are held until the last is known, so no two are the same. */
+/** Ports that are free for TCP now, no two the same, and none of a server's RTP. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = await freeTcpPort('127.0.0.1');
+    if (port < RTP_PORT_FIRST || port >= RTP_PORT_FIRST + RTP_PORTS * RTP_SERVERS) ports.add(port);
+  }
+  return [...ports];
 }
 
 /**
