@@ -1,0 +1,282 @@
+#include "mask/candidate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+namespace hushtone {
+namespace {
+
+// Each threshold is a choice between presses that go unmasked (native/bench/press_corpus and ../shared/tools/dtmf, seed
+// 11) and speech that is lost (../shared/data/talkoff). docs/masking.md has the figures, from other seeds.
+
+// Mean square in the band. -60 dBm0 a tone, 520, must be masked; a fiftieth of the smallest step of µ-law is nothing.
+constexpr float kMeanSquareMin = 4.0F;
+// Sources keep to 1.5 % (Q.24), up to 1.8 % is operated; the rest is the error of the estimate in noise.
+constexpr float kNear = 0.022F;
+constexpr float kNearLong = 0.020F;
+constexpr float kNearShort = 0.030F;
+// Twist: 8 dB (Q.24) and what noise moves.
+constexpr float kTwist = 11.2F;                                 // 10.5 dB.
+constexpr float kTwistAlone = 15.8F;                            // 12 dB, where nothing else sounds.
+// Between the windows: 8 dB where a press may begin or end in one, 6 dB where the tone must be pure.
+constexpr float kSpread = 6.3F;
+constexpr float kSpreadPure = 4.0F;
+
+// Shares of the band's energy and of all energy. Noise 4 dB under the tones leaves 0.86 and 0.70, speech less of both.
+constexpr float kSteadyBand = 0.60F, kSteadyTotal = 0.58F, kSteadyCoherence = 0.95F;
+constexpr float kSteadyBandAlone = 0.87F, kSteadyCoherenceAlone = 0.97F;
+constexpr float kLongBand = 0.35F, kLongTotal = 0.20F, kLongBandAlone = 0.70F, kLongCoherence = 0.97F;
+constexpr float kPureBand = 0.94F, kPureTotal = 0.60F;
+constexpr float kSingleShare = 0.96F, kSingleCoherence = 0.97F;
+// 15 ms of tone hold 0.84 of a window.
+constexpr float kShortBand = 0.80F, kShortTotal = 0.75F, kShortCoherence = 0.90F;
+constexpr float kShortBandFar = 0.94F, kShortTotalFar = 0.85F, kShortCoherenceFar = 0.95F;
+// 5 to 12 ms of tone have no frequency to speak of, but quiet around them and their energy where keys have it.
+constexpr float kBurstTones = 0.45F, kBurstBand = 0.70F, kBurstQuiet = 0.015F;
+constexpr size_t kBurstQuietFromHops = 4, kBurstQuietHops = 2;
+
+constexpr int32_t kMs = 8;
+// Before and after the middle. Before is what kMaskDelayMs allows; a tone that voice covers for a while goes on after.
+constexpr int32_t kSteadyBefore = 37 * kMs, kLongBefore = 27 * kMs, kToneAfter = 45 * kMs;
+constexpr int32_t kShortGuard = 35 * kMs;
+constexpr int32_t kBurstGuard = 20 * kMs;
+
+// How far behind the newest sample the middle of what a rule looks at lies.
+constexpr int32_t kHop = static_cast<int32_t>(kHopSamples);
+constexpr int32_t kWindowMiddle = static_cast<int32_t>(kBankDelaySamples + kBankWindowBlocks * kBankBlockSamples / 2);
+constexpr size_t kWindowStep = 2;                               // 10 ms: tells frequencies up to 50 Hz beside.
+constexpr int32_t kSteadyMiddle = kWindowMiddle + kHop * static_cast<int32_t>(kWindowStep);
+constexpr int32_t kLongMiddle = kWindowMiddle + 2 * kHop * static_cast<int32_t>(kWindowStep);
+constexpr int32_t kShortMiddle = kWindowMiddle + kHop;
+constexpr size_t kBurstBlocks = 4;                              // 10 ms.
+constexpr size_t kBurstBackHops = kBurstQuietFromHops + kBurstQuietHops - 1;
+constexpr int32_t kBurstMiddle = static_cast<int32_t>(kBankDelaySamples + kBurstBlocks * kBankBlockSamples / 2 + kBurstBackHops * kHopSamples);
+
+constexpr size_t kBesideHzMax = 55;
+
+struct Tables {
+  float level = 0, burst_level = 0;           // Energy of mean square 1 in a window.
+  float droop[kBesideHzMax + 1];              // What a window hears of a tone so many Hz beside.
+  float burst_window[kBurstBlocks];
+  float burst_scale = 0;
+};
+
+Tables MakeTables() {
+  Tables made{};
+  const auto hann = [](size_t i, size_t size) {
+    const double turn = std::sin(std::numbers::pi * (static_cast<double>(i) + 0.5) / static_cast<double>(size));
+    return turn * turn;
+  };
+  // Mean square 1 is a sine of amplitude √2.
+  for (size_t i = 0; i < kBankWindowBlocks; ++i) made.level += static_cast<float>(hann(i, kBankWindowBlocks) * hann(i, kBankWindowBlocks) * kBandPerBlock * 2);
+  float weights = 0;
+  float squares = 0;
+  for (size_t i = 0; i < kBurstBlocks; ++i) {
+    made.burst_window[i] = static_cast<float>(hann(i, kBurstBlocks));
+    weights += made.burst_window[i];
+    squares += made.burst_window[i] * made.burst_window[i];
+  }
+  made.burst_level = squares * static_cast<float>(kBandPerBlock) * 2.0F;
+  made.burst_scale = squares / (static_cast<float>(kBandPerBlock) * weights * weights);
+  for (size_t hz = 0; hz <= kBesideHzMax; ++hz) {
+    constexpr double kBandRate = 8000.0 * kBandPerBlock / kBankBlockSamples;
+    double re = 0;
+    double im = 0;
+    double sum = 0;
+    for (size_t n = 0; n < kBankWindowBlocks * kBandPerBlock; ++n) {
+      const double turn = 2 * std::numbers::pi * static_cast<double>(hz) * static_cast<double>(n) / kBandRate;
+      const double weight = hann(n / kBandPerBlock, kBankWindowBlocks);
+      re += weight * std::cos(turn);
+      im += weight * std::sin(turn);
+      sum += weight;
+    }
+    made.droop[hz] = static_cast<float>((re * re + im * im) / (sum * sum));
+  }
+  return made;
+}
+
+const Tables& TheTables() {
+  static const Tables tables = MakeTables();
+  return tables;
+}
+
+// Share of the nearest key's frequency.
+float OffKey(float hz) {
+  float off = 1;
+  for (size_t tone = 0; tone < kBankKeyTones; ++tone) off = std::min(off, std::fabs(hz / kBankHz[tone] - 1));
+  return off;
+}
+
+bool IsWithin(float a, float b, float ratio) { return a <= ratio * b && b <= ratio * a; }
+
+}  // namespace
+
+int32_t CandidateFinder::ReachSamples() {
+  // A hop may end with the last sample of its frame, or just before the frame's end is heard of: one hop less.
+  constexpr int32_t kReach = std::max({kSteadyMiddle + kSteadyBefore, kLongMiddle + kLongBefore, kShortMiddle + kShortGuard, kBurstMiddle + kBurstGuard});
+  return kReach - kHop;
+}
+
+void CandidateFinder::Reset() {
+  blocks_.fill(BankBlock{});
+  hops_.fill(Hop{});
+  block_count_ = kBlocksKept;
+  hop_count_ = kHopsKept;
+}
+
+size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found) {
+  size_t count = 0;
+  for (size_t i = 0; i < kHopsPerFrame; ++i) {
+    for (size_t k = 0; k < kHopBlocks; ++k) blocks_[block_count_++ % kBlocksKept] = blocks[i * kHopBlocks + k];
+    Hop& hop = hops_[hop_count_++ % kHopsKept];
+    const BankBlock* window[kBankWindowBlocks];
+    for (size_t k = 0; k < kBankWindowBlocks; ++k) window[k] = &BlockBack(kBankWindowBlocks - 1 - k);
+    MakeBankWindow(window, &hop.window);
+    hop.energy = BlockBack(0).total + BlockBack(1).total;
+
+    Stretch stretch;
+    bool any = false;
+    const auto age = static_cast<int32_t>((kHopsPerFrame - 1 - i) * kHopSamples);
+    const auto mask = [&](int32_t middle, int32_t before, int32_t after) {
+      const Stretch more{age + middle + before, age + middle - after};
+      stretch = any ? Stretch{std::max(stretch.from, more.from), std::min(stretch.to, more.to)} : more;
+      any = true;
+    };
+    if (IsSteady()) mask(kSteadyMiddle, kSteadyBefore, kToneAfter);
+    if (IsLong()) mask(kLongMiddle, kLongBefore, kToneAfter);
+    if (IsShort()) mask(kShortMiddle, kShortGuard, kShortGuard);
+    if (IsBurst()) mask(kBurstMiddle, kBurstGuard, kBurstGuard);
+    if (any) found[count++] = stretch;
+  }
+  return count;
+}
+
+// The strongest row, or column, through the newest `windows` windows, `step` hops apart. False: its phase is not steady
+// enough; that is most of what is not a tone, so it is asked first.
+bool CandidateFinder::Follow(bool row, size_t step, size_t windows, float coherence_min, Tone* found) const {
+  float sums[kBankTones];
+  const float* newest = Back(0).window.power;
+  for (size_t tone = 0; tone < kBankTones; ++tone) sums[tone] = newest[tone];
+  for (size_t w = 1; w < windows; ++w) {
+    const float* power = Back(w * step).window.power;
+    for (size_t tone = 0; tone < kBankTones; ++tone) sums[tone] += power[tone];
+  }
+  size_t best = row ? kBankRows[0] : kBankColumns[0];
+  for (const uint8_t tone : row ? std::span<const uint8_t>(kBankRows) : std::span<const uint8_t>(kBankColumns)) {
+    if (sums[tone] > sums[best]) best = tone;
+  }
+  float advance_re = 0;
+  float advance_im = 0;
+  float length = 0;
+  float loudest = newest[best];
+  float quietest = loudest;
+  for (size_t w = 1; w < windows; ++w) {
+    const BankWindow& later = Back((w - 1) * step).window;
+    const BankWindow& earlier = Back(w * step).window;
+    const float re = later.re[best] * earlier.re[best] + later.im[best] * earlier.im[best];
+    const float im = later.im[best] * earlier.re[best] - later.re[best] * earlier.im[best];
+    advance_re += re;
+    advance_im += im;
+    length += std::sqrt(re * re + im * im);
+    loudest = std::max(loudest, earlier.power[best]);
+    quietest = std::min(quietest, earlier.power[best]);
+  }
+  found->coherence = std::sqrt(advance_re * advance_re + advance_im * advance_im) / std::max(length, 1e-9F);
+  if (found->coherence < coherence_min) return false;
+  const float seconds = static_cast<float>(step * kHopSamples) / 8000.0F;
+  const float beside = std::atan2(advance_im, advance_re) / (2 * std::numbers::pi_v<float> * seconds);
+  const float hz = std::min(std::fabs(beside), static_cast<float>(kBesideHzMax));
+  found->power = sums[best] / TheTables().droop[static_cast<size_t>(hz)];
+  found->off = OffKey(kBankHz[best] + beside);
+  found->spread = loudest / std::max(quietest, 1e-9F);
+  return true;
+}
+
+// Rules steady, pure and single.
+bool CandidateFinder::IsSteady() const {
+  constexpr size_t kWindows = 3;
+  float band = 0;
+  float total = 0;
+  for (size_t w = 0; w < kWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  if (band < kWindows * kMeanSquareMin * TheTables().level) return false;
+  Tone row;
+  Tone column;
+  const bool has_row = Follow(true, kWindowStep, kWindows, kSteadyCoherence, &row);
+  const bool has_column = Follow(false, kWindowStep, kWindows, kSteadyCoherence, &column);
+  const auto is_single = [&](const Tone& tone) {
+    return tone.off < kNear && tone.coherence > kSingleCoherence && tone.spread < kSpreadPure && tone.power > kSingleShare * total;
+  };
+  if ((has_row && is_single(row)) || (has_column && is_single(column))) return true;
+  if (!has_row || !has_column) return false;
+
+  const float tones = row.power + column.power;
+  const float coherence = std::min(row.coherence, column.coherence);
+  const float spread = std::max(row.spread, column.spread);
+  if (spread > kSpread || !IsWithin(row.power, column.power, kTwistAlone)) return false;
+  if (tones > kPureBand * band && tones > kPureTotal * total && spread < kSpreadPure) return true;
+  if (std::max(row.off, column.off) > kNear || !IsWithin(row.power, column.power, kTwist)) return false;
+  return (tones > kSteadyBand * band && tones > kSteadyTotal * total) || (tones > kSteadyBandAlone * band && coherence > kSteadyCoherenceAlone);
+}
+
+bool CandidateFinder::IsLong() const {
+  constexpr size_t kWindows = 5;
+  float band = 0;
+  float total = 0;
+  for (size_t w = 0; w < kWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  if (band < kWindows * kMeanSquareMin * TheTables().level) return false;
+  Tone row;
+  Tone column;
+  if (!Follow(true, kWindowStep, kWindows, kLongCoherence, &row) || row.spread > kSpread || row.off > kNearLong) return false;
+  if (!Follow(false, kWindowStep, kWindows, kLongCoherence, &column) || column.spread > kSpread || column.off > kNearLong) return false;
+  if (!IsWithin(row.power, column.power, kTwist)) return false;
+  const float tones = row.power + column.power;
+  return (tones > kLongBand * band && tones > kLongTotal * total) || tones > kLongBandAlone * band;
+}
+
+// The window before the newest; the two beside it give the frequency.
+bool CandidateFinder::IsShort() const {
+  const BankWindow& window = Back(1).window;
+  if (window.band < kMeanSquareMin * TheTables().level) return false;
+  float row_power = 0;
+  float column_power = 0;
+  for (const uint8_t tone : kBankRows) row_power = std::max(row_power, window.power[tone]);
+  for (const uint8_t tone : kBankColumns) column_power = std::max(column_power, window.power[tone]);
+  const float tones = row_power + column_power;
+  if (tones < kShortBand * window.band || tones < kShortTotal * window.total || !IsWithin(row_power, column_power, kTwistAlone)) return false;
+  Tone row;
+  Tone column;
+  if (!Follow(true, 1, 3, kShortCoherence, &row) || !Follow(false, 1, 3, kShortCoherence, &column)) return false;
+  if (std::max(row.off, column.off) < kNearShort) return true;
+  const float coherence = std::min(row.coherence, column.coherence);
+  return tones > kShortBandFar * window.band && tones > kShortTotalFar * window.total && coherence > kShortCoherenceFar;
+}
+
+bool CandidateFinder::IsBurst() const {
+  const float loud = std::max(Back(kBurstBackHops).energy, Back(kBurstBackHops + 1).energy);
+  for (size_t i = 0; i < kBurstQuietHops; ++i) {
+    if (Back(kBurstBackHops - kBurstQuietFromHops - i).energy > kBurstQuiet * loud) return false;
+    if (Back(kBurstBackHops + 1 + kBurstQuietFromHops + i).energy > kBurstQuiet * loud) return false;
+  }
+  const Tables& tables = TheTables();
+  float re[kBankTones]{};
+  float im[kBankTones]{};
+  float band = 0;
+  float total = 0;
+  for (size_t i = 0; i < kBurstBlocks; ++i) {
+    const BankBlock& block = BlockBack(kBurstBackHops * kHopBlocks + kBurstBlocks - 1 - i);
+    const float weight = tables.burst_window[i];
+    for (size_t tone = 0; tone < kBankTones; ++tone) re[tone] += weight * block.re[tone], im[tone] += weight * block.im[tone];
+    band += weight * weight * block.band;
+    total += weight * weight * block.total;
+  }
+  if (band < kMeanSquareMin * tables.burst_level || band < kBurstBand * total) return false;
+  float row = 0;
+  float column = 0;
+  for (const uint8_t tone : kBankRows) row = std::max(row, re[tone] * re[tone] + im[tone] * im[tone]);
+  for (const uint8_t tone : kBankColumns) column = std::max(column, re[tone] * re[tone] + im[tone] * im[tone]);
+  return (row + column) * tables.burst_scale > kBurstTones * band && IsWithin(row, column, kTwistAlone);
+}
+
+}  // namespace hushtone

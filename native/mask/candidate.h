@@ -1,0 +1,79 @@
+// Finds what may be a key in 8 kHz audio, sooner and more readily than the decoder reports one. Every 5 ms it looks at
+// the windows of 20 ms that end there and says which stretch of the past must not be heard.
+//
+//   rule    looks at                        fires when                                                       masks
+//   ------  ------------------------------  ---------------------------------------------------------------  -------------
+//   steady  3 windows, 10 ms apart          row and column near a key's frequencies keep phase and level,    -37 to +45 ms
+//                                           and hold much of the band and of all, or most of the band
+//   pure    3 windows, 10 ms apart          a row and a column at any frequency hold nearly all of the band  -37 to +45 ms
+//   single  3 windows, 10 ms apart          one tone near a key's frequency holds nearly all there is        -37 to +45 ms
+//   long    5 windows, 10 ms apart          as steady, for longer, so less of the band is enough             -27 to +45 ms
+//   short   1 window                        row and column hold most of the band and of all                  ±35 ms
+//   burst   10 ms with quiet on both sides  the energy lies in the band, at a row and a column               ±20 ms
+//
+// A real key's frequencies are near (ITU-T Q.24: 1.5 to 1.8 %) and its tones steady: that tells it from a voice where much
+// else sounds. Where nothing else sounds nearness is not asked for: 5 % off still tells the key. What is
+// masked is counted from the middle of what the rule looked at. Thresholds stand with their source in candidate.cc.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "mask/tone_bank.h"
+
+namespace hushtone {
+
+constexpr size_t kHopBlocks = 2;                                // 5 ms.
+constexpr size_t kHopSamples = kHopBlocks * kBankBlockSamples;
+constexpr size_t kHopsPerFrame = kBankBlocks / kHopBlocks;
+
+// What must not be heard: samples older than `to` and not older than `from`, counted back from the newest. `to` may be
+// negative: samples still to come.
+struct Stretch {
+  int32_t from = 0;
+  int32_t to = 0;
+};
+
+class CandidateFinder {
+ public:
+  CandidateFinder() { Reset(); }
+  void Reset();
+  // One frame of the bank. `found` has room for kHopsPerFrame. Returns how many there are.
+  size_t Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found);
+  // How far back a stretch may begin. A mask with this delay and its ramp is in time.
+  static int32_t ReachSamples();
+
+ private:
+  static constexpr size_t kBlocksKept = 16;                     // A power of two, as is the next.
+  static constexpr size_t kHopsKept = 16;
+
+  // What the 20 ms that end here hold.
+  struct Hop {
+    BankWindow window;
+    float energy = 0;                                           // Of the last 5 ms alone.
+  };
+  // One tone through several windows.
+  struct Tone {
+    float power = 0;                                            // Energy, all windows together.
+    float off = 1;                                              // From the nearest key's frequency, as a share of it.
+    float coherence = 0;                                        // 1: the phase moves on evenly.
+    float spread = 0;                                           // Loudest window by quietest, in energy.
+  };
+
+  const Hop& Back(size_t hops) const { return hops_[(hop_count_ - 1 - hops) % kHopsKept]; }
+  const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
+  bool Follow(bool row, size_t step, size_t windows, float coherence_min, Tone* found) const;
+  bool IsSteady() const;
+  bool IsLong() const;
+  bool IsShort() const;
+  bool IsBurst() const;
+
+  std::array<BankBlock, kBlocksKept> blocks_;
+  std::array<Hop, kHopsKept> hops_;
+  size_t block_count_ = 0;
+  size_t hop_count_ = 0;
+};
+
+}  // namespace hushtone
