@@ -27,7 +27,11 @@ constexpr float kSpreadPure = 4.0F;
 // Shares of the band's energy and of all energy. Noise 4 dB under the tones leaves 0.86 and 0.70, speech less of both.
 constexpr float kSteadyBand = 0.60F, kSteadyTotal = 0.58F, kSteadyCoherence = 0.95F;
 constexpr float kSteadyBandAlone = 0.87F, kSteadyCoherenceAlone = 0.97F;
-constexpr float kLongBand = 0.35F, kLongTotal = 0.20F, kLongBandAlone = 0.70F, kLongCoherence = 0.97F;
+constexpr float kLongBand = 0.35F, kLongTotal = 0.20F, kLongBandAlone = 0.80F, kLongCoherence = 0.97F;
+// exact: what a voice rarely does by chance and crystals always do.
+constexpr float kExact = 0.006F, kExactTwist = 4.0F, kExactCoherence = 0.85F;                    // 0.6 %, 6 dB.
+constexpr float kExactBand = 0.45F, kExactTotal = 0.35F, kExactBandAlone = 0.70F;
+constexpr float kStillBand = 0.15F, kStillCoherence = 0.995F, kStillSpread = 1.6F;               // 2 dB.
 constexpr float kPureBand = 0.94F, kPureTotal = 0.60F;
 constexpr float kSingleShare = 0.96F, kSingleCoherence = 0.97F;
 // 15 ms of tone hold 0.84 of a window.
@@ -47,12 +51,16 @@ constexpr int32_t kBurstGuard = 20 * kMs;
 constexpr int32_t kHop = static_cast<int32_t>(kHopSamples);
 constexpr int32_t kWindowMiddle = static_cast<int32_t>(kBankDelaySamples + kBankWindowBlocks * kBankBlockSamples / 2);
 constexpr size_t kWindowStep = 2;                               // 10 ms: tells frequencies up to 50 Hz beside.
+constexpr size_t kSteadyWindows = 3, kLongWindows = 5;
 constexpr int32_t kSteadyMiddle = kWindowMiddle + kHop * static_cast<int32_t>(kWindowStep);
 constexpr int32_t kLongMiddle = kWindowMiddle + 2 * kHop * static_cast<int32_t>(kWindowStep);
 constexpr int32_t kShortMiddle = kWindowMiddle + kHop;
 constexpr size_t kBurstBlocks = 4;                              // 10 ms.
 constexpr size_t kBurstBackHops = kBurstQuietFromHops + kBurstQuietHops - 1;
 constexpr int32_t kBurstMiddle = static_cast<int32_t>(kBankDelaySamples + kBurstBlocks * kBankBlockSamples / 2 + kBurstBackHops * kHopSamples);
+
+// The first hop of a frame ends a hop after its beginning.
+static_assert(std::max({kSteadyMiddle + kSteadyBefore, kLongMiddle + kLongBefore, kShortMiddle + kShortGuard, kBurstMiddle + kBurstGuard}) - kHop == kReachSamples);
 
 constexpr size_t kBesideHzMax = 55;
 
@@ -113,12 +121,6 @@ bool IsWithin(float a, float b, float ratio) { return a <= ratio * b && b <= rat
 
 }  // namespace
 
-int32_t CandidateFinder::ReachSamples() {
-  // A hop may end with the last sample of its frame, or just before the frame's end is heard of: one hop less.
-  constexpr int32_t kReach = std::max({kSteadyMiddle + kSteadyBefore, kLongMiddle + kLongBefore, kShortMiddle + kShortGuard, kBurstMiddle + kBurstGuard});
-  return kReach - kHop;
-}
-
 void CandidateFinder::Reset() {
   blocks_.fill(BankBlock{});
   hops_.fill(Hop{});
@@ -153,64 +155,89 @@ size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Str
   return count;
 }
 
-// The strongest row, or column, through the newest `windows` windows, `step` hops apart. False: its phase is not steady
-// enough; that is most of what is not a tone, so it is asked first.
-bool CandidateFinder::Follow(bool row, size_t step, size_t windows, float coherence_min, Tone* found) const {
-  float sums[kBankTones];
-  const float* newest = Back(0).window.power;
-  for (size_t tone = 0; tone < kBankTones; ++tone) sums[tone] = newest[tone];
+// Energy of each tone in the newest `windows` windows, `step` hops apart.
+void CandidateFinder::Sum(size_t step, size_t windows, float* sums) const {
+  std::memcpy(sums, Back(0).window.power, sizeof Back(0).window.power);
   for (size_t w = 1; w < windows; ++w) {
     const float* power = Back(w * step).window.power;
     for (size_t tone = 0; tone < kBankTones; ++tone) sums[tone] += power[tone];
   }
-  size_t best = row ? kBankRows[0] : kBankColumns[0];
-  for (const uint8_t tone : row ? std::span<const uint8_t>(kBankRows) : std::span<const uint8_t>(kBankColumns)) {
-    if (sums[tone] > sums[best]) best = tone;
-  }
+}
+
+// One tone through these windows. False: its phase is not steady enough; that is most of what is not a tone, so it is
+// asked first.
+bool CandidateFinder::Follow(size_t tone, float energy, size_t step, size_t windows, float coherence_min, Tone* found) const {
   float advance_re = 0;
   float advance_im = 0;
   float length = 0;
-  float loudest = newest[best];
+  float loudest = Back(0).window.power[tone];
   float quietest = loudest;
   for (size_t w = 1; w < windows; ++w) {
     const BankWindow& later = Back((w - 1) * step).window;
     const BankWindow& earlier = Back(w * step).window;
-    const float re = later.re[best] * earlier.re[best] + later.im[best] * earlier.im[best];
-    const float im = later.im[best] * earlier.re[best] - later.re[best] * earlier.im[best];
+    const float re = later.re[tone] * earlier.re[tone] + later.im[tone] * earlier.im[tone];
+    const float im = later.im[tone] * earlier.re[tone] - later.re[tone] * earlier.im[tone];
     advance_re += re;
     advance_im += im;
     length += std::sqrt(re * re + im * im);
-    loudest = std::max(loudest, earlier.power[best]);
-    quietest = std::min(quietest, earlier.power[best]);
+    loudest = std::max(loudest, earlier.power[tone]);
+    quietest = std::min(quietest, earlier.power[tone]);
   }
   found->coherence = std::sqrt(advance_re * advance_re + advance_im * advance_im) / std::max(length, 1e-9F);
   if (found->coherence < coherence_min) return false;
   const float seconds = static_cast<float>(step * kHopSamples) / 8000.0F;
   const float beside = std::atan2(advance_im, advance_re) / (2 * std::numbers::pi_v<float> * seconds);
   const float hz = std::min(std::fabs(beside), static_cast<float>(kBesideHzMax));
-  found->power = sums[best] / TheTables().droop[static_cast<size_t>(hz)];
-  found->off = OffKey(kBankHz[best] + beside);
+  found->power = energy / TheTables().droop[static_cast<size_t>(hz)];
+  found->off = OffKey(kBankHz[tone] + beside);
   found->spread = loudest / std::max(quietest, 1e-9F);
   return true;
 }
 
-// Rules steady, pure and single.
+// The strongest of `tones`.
+bool CandidateFinder::FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min,
+                                      Tone* found) const {
+  size_t best = tones[0];
+  for (const uint8_t tone : tones) {
+    if (sums[tone] > sums[best]) best = tone;
+  }
+  return Follow(best, sums[best], step, windows, coherence_min, found);
+}
+
+// The strongest of the keys' own four rows or columns that is exact; another tone beside it may be louder.
+bool CandidateFinder::FollowExact(size_t first, const float* sums, Tone* found) const {
+  found->power = 0;
+  float most = 0;
+  for (size_t tone = first; tone < first + kBankKeyTones / 2; ++tone) most = std::max(most, sums[tone]);
+  for (size_t tone = first; tone < first + kBankKeyTones / 2; ++tone) {
+    Tone one;
+    if (sums[tone] < kStillBand * most || !Follow(tone, sums[tone], kWindowStep, kSteadyWindows, kExactCoherence, &one)) continue;
+    if (one.off < kExact && one.power > found->power) *found = one;
+  }
+  return found->power > 0;
+}
+
+// Rules steady, pure, single and exact.
 bool CandidateFinder::IsSteady() const {
-  constexpr size_t kWindows = 3;
   float band = 0;
   float total = 0;
-  for (size_t w = 0; w < kWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
-  if (band < kWindows * kMeanSquareMin * TheTables().level) return false;
+  for (size_t w = 0; w < kSteadyWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  if (band < kSteadyWindows * kMeanSquareMin * TheTables().level) return false;
+  float sums[kBankTones];
+  Sum(kWindowStep, kSteadyWindows, sums);
   Tone row;
   Tone column;
-  const bool has_row = Follow(true, kWindowStep, kWindows, kSteadyCoherence, &row);
-  const bool has_column = Follow(false, kWindowStep, kWindows, kSteadyCoherence, &column);
+  const bool has_row = FollowStrongest(kBankRows, sums, kWindowStep, kSteadyWindows, kSteadyCoherence, &row);
+  const bool has_column = FollowStrongest(kBankColumns, sums, kWindowStep, kSteadyWindows, kSteadyCoherence, &column);
   const auto is_single = [&](const Tone& tone) {
     return tone.off < kNear && tone.coherence > kSingleCoherence && tone.spread < kSpreadPure && tone.power > kSingleShare * total;
   };
   if ((has_row && is_single(row)) || (has_column && is_single(column))) return true;
-  if (!has_row || !has_column) return false;
+  if (has_row && has_column && IsSteadyPair(row, column, band, total)) return true;
+  return FollowExact(0, sums, &row) && FollowExact(kBankKeyTones / 2, sums, &column) && IsExactPair(row, column, band, total);
+}
 
+bool CandidateFinder::IsSteadyPair(const Tone& row, const Tone& column, float band, float total) {
   const float tones = row.power + column.power;
   const float coherence = std::min(row.coherence, column.coherence);
   const float spread = std::max(row.spread, column.spread);
@@ -220,16 +247,26 @@ bool CandidateFinder::IsSteady() const {
   return (tones > kSteadyBand * band && tones > kSteadyTotal * total) || (tones > kSteadyBandAlone * band && coherence > kSteadyCoherenceAlone);
 }
 
+bool CandidateFinder::IsExactPair(const Tone& row, const Tone& column, float band, float total) {
+  if (!IsWithin(row.power, column.power, kExactTwist)) return false;
+  const float tones = row.power + column.power;
+  const bool is_still = std::min(row.coherence, column.coherence) > kStillCoherence && std::max(row.spread, column.spread) < kStillSpread;
+  return (tones > kExactBand * band && tones > kExactTotal * total) || tones > kExactBandAlone * band || (is_still && tones > kStillBand * band);
+}
+
 bool CandidateFinder::IsLong() const {
-  constexpr size_t kWindows = 5;
   float band = 0;
   float total = 0;
-  for (size_t w = 0; w < kWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
-  if (band < kWindows * kMeanSquareMin * TheTables().level) return false;
+  for (size_t w = 0; w < kLongWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  if (band < kLongWindows * kMeanSquareMin * TheTables().level) return false;
+  float sums[kBankTones];
+  Sum(kWindowStep, kLongWindows, sums);
   Tone row;
   Tone column;
-  if (!Follow(true, kWindowStep, kWindows, kLongCoherence, &row) || row.spread > kSpread || row.off > kNearLong) return false;
-  if (!Follow(false, kWindowStep, kWindows, kLongCoherence, &column) || column.spread > kSpread || column.off > kNearLong) return false;
+  const auto follow = [&](std::span<const uint8_t> tones, Tone* found) {
+    return FollowStrongest(tones, sums, kWindowStep, kLongWindows, kLongCoherence, found) && found->spread < kSpread && found->off < kNearLong;
+  };
+  if (!follow(kBankRows, &row) || !follow(kBankColumns, &column)) return false;
   if (!IsWithin(row.power, column.power, kTwist)) return false;
   const float tones = row.power + column.power;
   return (tones > kLongBand * band && tones > kLongTotal * total) || tones > kLongBandAlone * band;
@@ -247,7 +284,11 @@ bool CandidateFinder::IsShort() const {
   if (tones < kShortBand * window.band || tones < kShortTotal * window.total || !IsWithin(row_power, column_power, kTwistAlone)) return false;
   Tone row;
   Tone column;
-  if (!Follow(true, 1, 3, kShortCoherence, &row) || !Follow(false, 1, 3, kShortCoherence, &column)) return false;
+  constexpr size_t kNeighbours = 3;
+  float sums[kBankTones];
+  Sum(1, kNeighbours, sums);
+  if (!FollowStrongest(kBankRows, sums, 1, kNeighbours, kShortCoherence, &row)) return false;
+  if (!FollowStrongest(kBankColumns, sums, 1, kNeighbours, kShortCoherence, &column)) return false;
   if (std::max(row.off, column.off) < kNearShort) return true;
   const float coherence = std::min(row.coherence, column.coherence);
   return tones > kShortBandFar * window.band && tones > kShortTotalFar * window.total && coherence > kShortCoherenceFar;

@@ -7,6 +7,8 @@
 //                                           and hold much of the band and of all, or most of the band
 //   pure    3 windows, 10 ms apart          a row and a column at any frequency hold nearly all of the band  -37 to +45 ms
 //   single  3 windows, 10 ms apart          one tone near a key's frequency holds nearly all there is        -37 to +45 ms
+//   exact   3 windows, 10 ms apart          row and column are within 0.6 % of a key's; voice over them may be     -37 to +45 ms
+//                                           louder, and they may begin or end meanwhile
 //   long    5 windows, 10 ms apart          as steady, for longer, so less of the band is enough             -27 to +45 ms
 //   short   1 window                        row and column hold most of the band and of all                  ±35 ms
 //   burst   10 ms with quiet on both sides  the energy lies in the band, at a row and a column               ±20 ms
@@ -36,14 +38,15 @@ struct Stretch {
   int32_t to = 0;
 };
 
+// How far behind the beginning of the newest frame a stretch may begin: a mask that has let out nothing younger is in time.
+constexpr int32_t kReachSamples = 438;
+
 class CandidateFinder {
  public:
   CandidateFinder() { Reset(); }
   void Reset();
   // One frame of the bank. `found` has room for kHopsPerFrame. Returns how many there are.
   size_t Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found);
-  // How far back a stretch may begin. A mask with this delay and its ramp is in time.
-  static int32_t ReachSamples();
 
  private:
   static constexpr size_t kBlocksKept = 16;                     // A power of two, as is the next.
@@ -64,7 +67,12 @@ class CandidateFinder {
 
   const Hop& Back(size_t hops) const { return hops_[(hop_count_ - 1 - hops) % kHopsKept]; }
   const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
-  bool Follow(bool row, size_t step, size_t windows, float coherence_min, Tone* found) const;
+  void Sum(size_t step, size_t windows, float* sums) const;
+  bool Follow(size_t tone, float energy, size_t step, size_t windows, float coherence_min, Tone* found) const;
+  bool FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min, Tone* found) const;
+  bool FollowExact(size_t first, const float* sums, Tone* found) const;
+  static bool IsSteadyPair(const Tone& row, const Tone& column, float band, float total);
+  static bool IsExactPair(const Tone& row, const Tone& column, float band, float total);
   bool IsSteady() const;
   bool IsLong() const;
   bool IsShort() const;

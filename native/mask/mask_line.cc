@@ -63,23 +63,29 @@ void MaskLine::ArmSilent() {
   state_ = MaskState::kArmed;
 }
 
-void MaskLine::Write(const int16_t* in) {
-  for (size_t i = 0; i < kMaskFrameSamples; ++i) {
-    const uint64_t at = written_ + i;
-    ring_[at % kRingSamples] = in[i];
-    const uint64_t bit = uint64_t{1} << (at % 64);
-    uint64_t& word = marks_[at / 64 % marks_.size()];
-    word = at < marked_until_ ? word | bit : word & ~bit;
+void MaskLine::SetMarks(uint64_t from, uint64_t to, bool marked) {
+  for (uint64_t at = from; at < to;) {
+    const uint64_t end = std::min(to, (at / 64 + 1) * 64);
+    const uint64_t bits = (end - at == 64 ? ~uint64_t{0} : (uint64_t{1} << (end - at)) - 1) << (at % 64);
+    uint64_t& word = marks_[at % kRingSamples / 64];
+    word = marked ? word | bits : word & ~bits;
+    at = end;
   }
-  written_ += kMaskFrameSamples;
+}
+
+void MaskLine::Write(const int16_t* in) {
+  // The ring is whole frames long.
+  std::memcpy(&ring_[written_ % kRingSamples], in, kMaskFrameSamples * sizeof(int16_t));
+  const uint64_t end = written_ + kMaskFrameSamples;
+  SetMarks(written_, end, false);
+  if (marked_until_ > written_) SetMarks(written_, std::min(marked_until_, end), true);
+  written_ = end;
 }
 
 void MaskLine::Mark(uint64_t from, uint64_t to) {
   marked_until_ = std::max(marked_until_, to);
   const uint64_t oldest = written_ - kRingSamples;
-  for (uint64_t at = std::max(from, oldest); at < std::min(to, written_); ++at) {
-    marks_[at / 64 % marks_.size()] |= uint64_t{1} << (at % 64);
-  }
+  SetMarks(std::max(from, oldest), std::min(to, written_), true);
 }
 
 // How far back (or on) the audio is most like what comes at `at`. What is left of the way is never shorter than a step.
@@ -136,7 +142,10 @@ void MaskLine::Process(const int16_t* in, int16_t* out) {
   int16_t frame[kMaskFrameSamples];
   uint32_t masked = 0;
   if (to == from && IsClear(to)) {
-    for (size_t i = 0; i < kMaskFrameSamples; ++i) frame[i] = At(to + i);
+    const size_t first = to % kRingSamples;
+    const size_t until_end = std::min(kMaskFrameSamples, kRingSamples - first);
+    std::memcpy(frame, &ring_[first], until_end * sizeof(int16_t));
+    std::memcpy(frame + until_end, ring_.data(), (kMaskFrameSamples - until_end) * sizeof(int16_t));
   } else {
     masked = Mix(from, to, frame);
   }
@@ -204,9 +213,9 @@ int32_t MaskLine::Replacement() {
 }
 
 void MaskLine::HearBackground(const int16_t* frame) {
-  float energy = 0;
-  for (size_t i = 0; i < kMaskFrameSamples; ++i) energy += static_cast<float>(frame[i]) * static_cast<float>(frame[i]);
-  quietest_[0] = std::min(quietest_[0], energy / kMaskFrameSamples);
+  int64_t energy = 0;
+  for (size_t i = 0; i < kMaskFrameSamples; ++i) energy += int32_t{frame[i]} * frame[i];
+  quietest_[0] = std::min(quietest_[0], static_cast<float>(energy) / kMaskFrameSamples);
   const float quietest = std::min(quietest_[0], quietest_[1]);
   noise_rms_ = std::min(kNoiseRmsMax, std::sqrt(quietest));
   if (++background_frames_ < kBackgroundFrames) return;

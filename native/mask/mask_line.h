@@ -61,15 +61,20 @@ class MaskLine {
   const MaskCounters& counters() const { return counters_; }
 
  private:
-  static constexpr size_t kRingSamples = 1024;                  // Delay, one frame, one splice; a power of two.
+  static constexpr size_t kRingSamples = 960;                   // Delay, one frame, one splice; whole frames, whole words.
   static constexpr size_t kSpliceSamplesMax = 120;              // 15 ms: a voice of 67 Hz.
   static constexpr size_t kSpliceTemplate = 80;
   static constexpr size_t kSpliceFade = 40;
   static constexpr int32_t kRampSamples = 40;                   // 5 ms.
 
+  static_assert(kReachSamples + kRampSamples <= static_cast<int32_t>(kMaskDelaySamples));
+  static_assert(kRingSamples % kMaskFrameSamples == 0 && kRingSamples % 64 == 0);
+  static_assert(kRingSamples >= kMaskDelaySamples + kMaskFrameSamples + kSpliceSamplesMax);
+
   int16_t At(uint64_t sample) const { return ring_[sample % kRingSamples]; }
-  bool IsMarked(uint64_t sample) const { return (marks_[sample / 64 % marks_.size()] >> (sample % 64) & 1) != 0; }
+  bool IsMarked(uint64_t sample) const { return (marks_[sample % kRingSamples / 64] >> (sample % 64) & 1) != 0; }
   void Write(const int16_t* in);
+  void SetMarks(uint64_t from, uint64_t to, bool marked);
   void Mark(uint64_t from, uint64_t to);
   size_t BestSplice(uint64_t at, bool back) const;
   bool IsClear(uint64_t at) const;

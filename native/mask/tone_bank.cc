@@ -131,8 +131,18 @@ template <size_t kHistory, size_t kOutputs>
 }
 
 template <size_t kHistory, size_t kOutputs>
-[[gnu::always_inline]] inline void AnalyzeBody(const float (*phases)[kHistory + kOutputs], float* turn_re, float* turn_im, BankBlock* out) {
+[[gnu::always_inline]] inline void AnalyzeBody(const float (*phases)[kHistory + kOutputs], float* turn_re, float* turn_im, float* last_total,
+                                               BankBlock* out) {
   const Tables& tables = TheTables();
+  alignas(32) float squares[kOutputs];
+  for (size_t m = 0; m < kOutputs; m += kLanes) {
+    Vector sum{};
+    for (size_t p = 0; p < kDecimation; ++p) {
+      const Vector x = Load(&phases[p][kHistory + m]);
+      sum += x * x;
+    }
+    Store(squares + m, sum);
+  }
   alignas(32) float re[kOutputs];
   alignas(32) float im[kOutputs];
   BandPass<kHistory, kOutputs>(tables, phases, re, im);
@@ -141,8 +151,15 @@ template <size_t kHistory, size_t kOutputs>
     const float* block_im = im + block * kBandPerBlock;
     Correlate(tables, block_re, block_im, turn_re, turn_im, &out[block]);
     float band = 0;
-    for (size_t n = 0; n < kBandPerBlock; ++n) band += block_re[n] * block_re[n] + block_im[n] * block_im[n];
+    float total = 0;
+    for (size_t n = 0; n < kBandPerBlock; ++n) {
+      band += block_re[n] * block_re[n] + block_im[n] * block_im[n];
+      total += squares[block * kBandPerBlock + n];
+    }
     out[block].band = band;
+    // The band-pass is late by kBankDelaySamples, which is a block. The mean square of a sine is A²/2: A² · 10 in a block.
+    out[block].total = *last_total;
+    *last_total = total * (static_cast<float>(kBandPerBlock) * 2.0F / kBankBlockSamples);
   }
 }
 
@@ -165,15 +182,16 @@ template <size_t kHistory, size_t kOutputs>
   }
 }
 
-using Analyze = void (*)(const float (*phases)[52], float* turn_re, float* turn_im, BankBlock* out);
+using Analyze = void (*)(const float (*phases)[52], float* turn_re, float* turn_im, float* last_total, BankBlock* out);
 
-void AnalyzePortable(const float (*phases)[52], float* turn_re, float* turn_im, BankBlock* out) {
-  AnalyzeBody<12, 40>(phases, turn_re, turn_im, out);
+void AnalyzePortable(const float (*phases)[52], float* turn_re, float* turn_im, float* last_total, BankBlock* out) {
+  AnalyzeBody<12, 40>(phases, turn_re, turn_im, last_total, out);
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx2")]] void AnalyzeAvx2(const float (*phases)[52], float* turn_re, float* turn_im, BankBlock* out) {
-  AnalyzeBody<12, 40>(phases, turn_re, turn_im, out);
+[[gnu::target("avx2")]] void AnalyzeAvx2(const float (*phases)[52], float* turn_re, float* turn_im, float* last_total,
+                                         BankBlock* out) {
+  AnalyzeBody<12, 40>(phases, turn_re, turn_im, last_total, out);
 }
 #endif
 
@@ -225,17 +243,7 @@ void ToneBank::Push(std::span<const int16_t, kBankFrameSamples> frame, BankBlock
     std::memmove(phases_[p], phases_[p] + kOutputs, kHistory * sizeof(float));
     for (size_t m = 0; m < kOutputs; ++m) phases_[p][kHistory + m] = static_cast<float>(frame[m * kDecimation + p]);
   }
-  TheFastest().analyze(phases_, turn_re_, turn_im_, blocks);
-  for (size_t block = 0; block < kBankBlocks; ++block) {
-    int64_t energy = 0;
-    for (size_t n = 0; n < kBankBlockSamples; ++n) {
-      const int64_t sample = frame[block * kBankBlockSamples + n];
-      energy += sample * sample;
-    }
-    // The band-pass is late by kBankDelaySamples, which is a block. The mean square of a sine is A²/2: A² · 10 in a block.
-    blocks[block].total = last_total_;
-    last_total_ = static_cast<float>(energy) * (static_cast<float>(kBandPerBlock) * 2.0F / kBankBlockSamples);
-  }
+  TheFastest().analyze(phases_, turn_re_, turn_im_, &last_total_, blocks);
   blocks_ += kBankBlocks;
   if (blocks_ % kTurnsExact != 0) return;
   for (size_t tone = 0; tone < kBankTones; ++tone) {
