@@ -8,45 +8,28 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <numbers>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "bench/attacker.h"
+#include "bench/raw.h"
 #include "dtmf/detector.h"
 #include "mask/mask_line.h"
 
 using namespace hushtone;
 using hushtone::bench::AttackedPress;
 using hushtone::bench::Attacker;
+using hushtone::bench::ReadRaw;
+using hushtone::bench::WriteRaw;
 
 namespace {
 
 using Samples = std::vector<int16_t>;
-
-Samples ReadRaw(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  Samples samples(bytes.size() / 2);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i] = static_cast<int16_t>(static_cast<uint8_t>(bytes[2 * i]) | static_cast<uint8_t>(bytes[2 * i + 1]) << 8);
-  }
-  return samples;
-}
-
-void WriteRaw(const std::string& path, const Samples& samples) {
-  std::ofstream file(path, std::ios::binary);
-  for (const int16_t sample : samples) {
-    file.put(static_cast<char>(sample & 0xff));
-    file.put(static_cast<char>(sample >> 8 & 0xff));
-  }
-}
 
 std::vector<AttackedPress> ReadTruth(const std::string& path) {
   std::vector<AttackedPress> presses;

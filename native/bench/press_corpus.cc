@@ -1,190 +1,20 @@
-// Presses that no phone should send and a mask must not let through: half-keyed, clipped, bouncing, staggered, fading,
-// echoed, single tones, under speech. One s16le 8 kHz NAME.raw and one NAME.truth ("<onset_ms> <offset_ms> <key>") for
-// each condition, µ-law there and back. Every key equally often, in an order that the seed draws.
+// The conditions of presses.h as files: one s16le 8 kHz NAME.raw and one NAME.truth ("<onset_ms> <offset_ms> <key>") each.
 //   press_corpus FOLDER SEED SPEECH.raw
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
-#include <numbers>
-#include <random>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "audio/g711.h"
+#include "bench/presses.h"
+#include "bench/raw.h"
 
-using namespace hushtone;
+using namespace hushtone::bench;
 
 namespace {
 
-constexpr double kRate = 8000;
-constexpr double kRowHz[4] = {697, 770, 852, 941};              // ITU-T Q.23 §6 and §7.
-constexpr double kColumnHz[4] = {1209, 1336, 1477, 1633};
-constexpr char kKeys[] = "123A456B789C*0#D";
-constexpr int kPresses = 960;
-constexpr double kFullScalePeak = 32768.0 / 1.4355;             // Of 0 dBm0: 3.14 dB under the largest sine, G.711.
-
-struct Condition {
-  const char* name;
-  double on_ms = 60, off_ms = 70, level_dbm0 = -10;
-  double row_db = 0, column_db = 0;      // Against the level; -99 is none.
-  double column_late_ms = 0;             // The column begins and ends so much later than the row.
-  double rise_ms = 0, fall_ms = 0;       // Of the envelope, within the press.
-  double clip_db = 0;                    // Driven so much into a hard limit at the level's peak.
-  double bounce_ms = 0;                  // Silence in the middle.
-  double echo_db = -99, echo_ms = 0;     // A copy of the press, so much later.
-  double conceal = 0;                    // 1: the last 20 ms again at two thirds, then one third.
-  double snr_db = 99;                    // Both tones over white noise.
-  double tones_over_speech_db = 99;      // Both tones over the speech's active level.
-  double offset = 0;                     // Both frequencies, either way.
-};
-
-// The end of the press as a listener could hear it.
-double TailMs(const Condition& c) { return std::max({c.column_late_ms, c.echo_db > -90 ? c.echo_ms : 0.0, c.conceal > 0 ? 40.0 : 0.0}); }
-
-std::vector<int16_t> ReadRaw(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  std::vector<int16_t> samples(bytes.size() / 2);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i] = static_cast<int16_t>(static_cast<uint8_t>(bytes[2 * i]) | static_cast<uint8_t>(bytes[2 * i + 1]) << 8);
-  }
-  return samples;
-}
-
-double ActiveRms(std::span<const int16_t> speech) {
-  constexpr double kActive = 1e4;                               // Mean square of a frame that counts, as corpus.c has it.
-  double sum = 0;
-  double count = 0;
-  for (size_t n = 0; n + 160 <= speech.size(); n += 160) {
-    double power = 0;
-    for (size_t i = 0; i < 160; ++i) power += static_cast<double>(speech[n + i]) * speech[n + i];
-    if (power / 160 > kActive) sum += power, count += 160;
-  }
-  return count > 0 ? std::sqrt(sum / count) : 1;
-}
-
-class Maker {
- public:
-  Maker(uint64_t seed, const std::vector<int16_t>& speech) : random_(seed), speech_(speech) {}
-
-  void Emit(const std::string& folder, const Condition& c) {
-    std::vector<int> keys(kPresses);
-    for (int i = 0; i < kPresses; ++i) keys[static_cast<size_t>(i)] = i % 16;
-    std::shuffle(keys.begin(), keys.end(), random_);
-    std::vector<double> x(At(kPresses * (c.on_ms + c.off_ms + 30) + 1000));
-    std::ofstream truth(folder + "/" + c.name + ".truth");
-    double at_ms = 500;
-    for (const int key : keys) {
-      at_ms += Uniform() * 10;
-      Press(c, key, At(at_ms), &x);
-      char line[64];
-      std::snprintf(line, sizeof line, "%.1f %.1f %c\n", static_cast<double>(At(at_ms)) / 8, static_cast<double>(At(at_ms + c.on_ms + TailMs(c))) / 8, kKeys[key]);
-      truth << line;
-      at_ms += c.on_ms + c.off_ms + Uniform() * 20;
-    }
-    x.resize(At(at_ms + 500));
-    AddNoise(c, &x);
-    std::vector<char> bytes;
-    for (const double value : x) {
-      const auto sample = static_cast<int16_t>(std::lrint(std::clamp(value, -32768.0, 32767.0)));
-      const int16_t heard = DecodeSample(Law::kMu, EncodeSample(Law::kMu, sample));
-      bytes.push_back(static_cast<char>(heard & 0xff));
-      bytes.push_back(static_cast<char>(heard >> 8 & 0xff));
-    }
-    std::ofstream raw(folder + "/" + c.name + ".raw", std::ios::binary);
-    raw.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  }
-
- private:
-  static size_t At(double ms) { return static_cast<size_t>(ms * kRate / 1000); }
-  double Uniform() { return std::uniform_real_distribution<double>(0, 1)(random_); }
-
-  void Press(const Condition& c, int key, size_t at, std::vector<double>* x) {
-    const double peak = kFullScalePeak * std::pow(10, c.level_dbm0 / 20);
-    const double row = c.row_db <= -90 ? 0 : peak * std::pow(10, c.row_db / 20);
-    const double column = c.column_db <= -90 ? 0 : peak * std::pow(10, c.column_db / 20);
-    const double off = Uniform() < 0.5 ? c.offset : -c.offset;
-    const double row_step = 2 * std::numbers::pi * kRowHz[key / 4] * (1 + off) / kRate;
-    const double column_step = 2 * std::numbers::pi * kColumnHz[key % 4] * (1 + off) / kRate;
-    const double row_phase = Uniform() * 2 * std::numbers::pi;
-    const double column_phase = Uniform() * 2 * std::numbers::pi;
-    const size_t late = At(c.column_late_ms);
-    std::vector<double> press(At(c.on_ms) + late);
-    for (size_t n = 0; n < press.size(); ++n) {
-      const auto t = static_cast<double>(n);
-      double value = 0;
-      if (n < At(c.on_ms)) value += row * std::sin(row_step * t + row_phase);
-      if (n >= late) value += column * std::sin(column_step * t + column_phase);
-      const double left = static_cast<double>(press.size() - n);
-      double gain = 1;
-      if (c.rise_ms > 0) gain = std::min(gain, t / (c.rise_ms * 8));
-      if (c.fall_ms > 0) gain = std::min(gain, left / (c.fall_ms * 8));
-      value *= gain * std::pow(10, c.clip_db / 20);
-      const double limit = c.clip_db > 0 ? 2 * peak : 1e9;
-      value = std::clamp(value, -limit, limit);
-      const double middle = static_cast<double>(press.size()) / 2;
-      if (c.bounce_ms > 0 && std::fabs(t - middle) < c.bounce_ms * 4) value = 0;
-      press[n] = value;
-    }
-    for (size_t n = 0; n < press.size(); ++n) {
-      (*x)[at + n] += press[n];
-      if (c.echo_db > -90) (*x)[at + At(c.echo_ms) + n] += press[n] * std::pow(10, c.echo_db / 20);
-    }
-    for (size_t n = 0; c.conceal > 0 && n < 320; ++n) (*x)[at + press.size() + n] += press[press.size() - 160 + n % 160] * (n < 160 ? 2.0 / 3 : 1.0 / 3);
-  }
-
-  void AddNoise(const Condition& c, std::vector<double>* x) {
-    const double peak = kFullScalePeak * std::pow(10, c.level_dbm0 / 20);
-    const double rms = peak;                                    // Two sines of this peak have this root mean square.
-    std::normal_distribution<double> gauss(0, rms / std::pow(10, c.snr_db / 20));
-    if (c.snr_db < 90) for (double& value : *x) value += gauss(random_);
-    if (c.tones_over_speech_db > 90) return;
-    // Ten seconds each from anywhere, at one active level: many voices, none louder than was asked for.
-    constexpr size_t kPiece = 80000;
-    for (size_t n = 0; n < x->size(); n += kPiece) {
-      const auto from = static_cast<size_t>(Uniform() * static_cast<double>(speech_.size() - kPiece));
-      const auto piece = std::span(speech_).subspan(from, kPiece);
-      const double gain = rms / std::pow(10, c.tones_over_speech_db / 20) / ActiveRms(piece);
-      for (size_t i = 0; i < kPiece && n + i < x->size(); ++i) (*x)[n + i] += gain * piece[i];
-    }
-  }
-
-  std::mt19937_64 random_;
-  const std::vector<int16_t>& speech_;
-};
-
-const Condition kConditions[] = {
-    {.name = "half-5ms", .on_ms = 5},
-    {.name = "half-8ms", .on_ms = 8},
-    {.name = "half-12ms", .on_ms = 12},
-    {.name = "half-10ms-40dBm0", .on_ms = 10, .level_dbm0 = -40},
-    {.name = "bounce-15ms", .on_ms = 45, .bounce_ms = 15},
-    {.name = "staggered-15ms", .on_ms = 50, .column_late_ms = 15},
-    {.name = "row-only", .on_ms = 60, .column_db = -99},
-    {.name = "column-only", .on_ms = 60, .row_db = -99},
-    {.name = "clipped-6dB", .level_dbm0 = -9, .clip_db = 6},
-    {.name = "clipped-20dB", .level_dbm0 = -9, .clip_db = 20},
-    {.name = "fading-20ms", .on_ms = 80, .rise_ms = 20, .fall_ms = 20},
-    {.name = "decay-60ms", .on_ms = 100, .fall_ms = 60},
-    {.name = "echo-30dB-40ms", .off_ms = 140, .echo_db = -30, .echo_ms = 40},
-    {.name = "concealed-tail", .off_ms = 110, .conceal = 1},
-    {.name = "level-45", .level_dbm0 = -45},
-    {.name = "level-55-noise-20dB", .level_dbm0 = -55, .snr_db = 20},
-    {.name = "off-2.5pc-noise-10dB", .snr_db = 10, .offset = 0.025},
-    {.name = "off-5pc-noise-10dB", .snr_db = 10, .offset = 0.05},
-    {.name = "noise-10dB-20ms", .on_ms = 20, .snr_db = 10},
-    {.name = "noise-6dB-40ms", .on_ms = 40, .snr_db = 6},
-    {.name = "speech-12dB", .on_ms = 80, .tones_over_speech_db = 12},
-    {.name = "speech-6dB", .on_ms = 80, .tones_over_speech_db = 6},
-    {.name = "speech-3dB", .on_ms = 80, .tones_over_speech_db = 3},
-    {.name = "speech-0dB", .on_ms = 80, .tones_over_speech_db = 0},
-    {.name = "speech-12dB-23ms", .on_ms = 23, .tones_over_speech_db = 12},
-};
+constexpr size_t kPresses = 960;
+constexpr size_t kSpeechSamplesMin = 20 * 8000;
 
 }  // namespace
 
@@ -194,11 +24,21 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::vector<int16_t> speech = ReadRaw(arguments[3]);
-  if (speech.size() < 160000) {
+  if (speech.size() < kSpeechSamplesMin) {
     std::fprintf(stderr, "press_corpus: %s has less than 20 s of speech\n", arguments[3]);
     return 2;
   }
-  Maker maker(std::strtoull(arguments[2], nullptr, 10), speech);
-  for (const Condition& condition : kConditions) maker.Emit(arguments[1], condition);
+  PressMaker maker(std::strtoull(arguments[2], nullptr, 10), speech);
+  for (const PressCondition& condition : kPressConditions) {
+    const Presses presses = maker.Make(condition, kPresses);
+    const std::string path = std::string(arguments[1]) + "/" + condition.name;
+    WriteRaw(path + ".raw", presses.samples);
+    std::ofstream truth(path + ".truth");
+    for (const AttackedPress& press : presses.truth) {
+      char line[64];
+      std::snprintf(line, sizeof line, "%.1f %.1f %c\n", press.onset_ms, press.offset_ms, press.key);
+      truth << line;
+    }
+  }
   return 0;
 }

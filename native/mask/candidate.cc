@@ -123,20 +123,21 @@ bool IsWithin(float a, float b, float ratio) { return a <= ratio * b && b <= rat
 
 void CandidateFinder::Reset() {
   blocks_.fill(BankBlock{});
-  hops_.fill(Hop{});
+  windows_.fill(BankWindow{});
+  energies_.fill(0);
   block_count_ = kBlocksKept;
-  hop_count_ = kHopsKept;
+  hop_count_ = kWindowsKept * kEnergiesKept;
 }
 
 size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found) {
   size_t count = 0;
   for (size_t i = 0; i < kHopsPerFrame; ++i) {
     for (size_t k = 0; k < kHopBlocks; ++k) blocks_[block_count_++ % kBlocksKept] = blocks[i * kHopBlocks + k];
-    Hop& hop = hops_[hop_count_++ % kHopsKept];
     const BankBlock* window[kBankWindowBlocks];
     for (size_t k = 0; k < kBankWindowBlocks; ++k) window[k] = &BlockBack(kBankWindowBlocks - 1 - k);
-    MakeBankWindow(window, &hop.window);
-    hop.energy = BlockBack(0).total + BlockBack(1).total;
+    MakeBankWindow(window, &windows_[hop_count_ % kWindowsKept]);
+    energies_[hop_count_ % kEnergiesKept] = BlockBack(0).total + BlockBack(1).total;
+    ++hop_count_;
 
     Stretch stretch;
     bool any = false;
@@ -157,9 +158,9 @@ size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Str
 
 // Energy of each tone in the newest `windows` windows, `step` hops apart.
 void CandidateFinder::Sum(size_t step, size_t windows, float* sums) const {
-  std::memcpy(sums, Back(0).window.power, sizeof Back(0).window.power);
+  std::memcpy(sums, Window(0).power, sizeof Window(0).power);
   for (size_t w = 1; w < windows; ++w) {
-    const float* power = Back(w * step).window.power;
+    const float* power = Window(w * step).power;
     for (size_t tone = 0; tone < kBankTones; ++tone) sums[tone] += power[tone];
   }
 }
@@ -170,11 +171,11 @@ bool CandidateFinder::Follow(size_t tone, float energy, size_t step, size_t wind
   float advance_re = 0;
   float advance_im = 0;
   float length = 0;
-  float loudest = Back(0).window.power[tone];
+  float loudest = Window(0).power[tone];
   float quietest = loudest;
   for (size_t w = 1; w < windows; ++w) {
-    const BankWindow& later = Back((w - 1) * step).window;
-    const BankWindow& earlier = Back(w * step).window;
+    const BankWindow& later = Window((w - 1) * step);
+    const BankWindow& earlier = Window(w * step);
     const float re = later.re[tone] * earlier.re[tone] + later.im[tone] * earlier.im[tone];
     const float im = later.im[tone] * earlier.re[tone] - later.re[tone] * earlier.im[tone];
     advance_re += re;
@@ -221,7 +222,7 @@ bool CandidateFinder::FollowExact(size_t first, const float* sums, Tone* found) 
 bool CandidateFinder::IsSteady() const {
   float band = 0;
   float total = 0;
-  for (size_t w = 0; w < kSteadyWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  for (size_t w = 0; w < kSteadyWindows; ++w) band += Window(w * kWindowStep).band, total += Window(w * kWindowStep).total;
   if (band < kSteadyWindows * kMeanSquareMin * TheTables().level) return false;
   float sums[kBankTones];
   Sum(kWindowStep, kSteadyWindows, sums);
@@ -257,7 +258,7 @@ bool CandidateFinder::IsExactPair(const Tone& row, const Tone& column, float ban
 bool CandidateFinder::IsLong() const {
   float band = 0;
   float total = 0;
-  for (size_t w = 0; w < kLongWindows; ++w) band += Back(w * kWindowStep).window.band, total += Back(w * kWindowStep).window.total;
+  for (size_t w = 0; w < kLongWindows; ++w) band += Window(w * kWindowStep).band, total += Window(w * kWindowStep).total;
   if (band < kLongWindows * kMeanSquareMin * TheTables().level) return false;
   float sums[kBankTones];
   Sum(kWindowStep, kLongWindows, sums);
@@ -274,7 +275,7 @@ bool CandidateFinder::IsLong() const {
 
 // The window before the newest; the two beside it give the frequency.
 bool CandidateFinder::IsShort() const {
-  const BankWindow& window = Back(1).window;
+  const BankWindow& window = Window(1);
   if (window.band < kMeanSquareMin * TheTables().level) return false;
   float row_power = 0;
   float column_power = 0;
@@ -295,10 +296,10 @@ bool CandidateFinder::IsShort() const {
 }
 
 bool CandidateFinder::IsBurst() const {
-  const float loud = std::max(Back(kBurstBackHops).energy, Back(kBurstBackHops + 1).energy);
+  const float loud = std::max(Energy(kBurstBackHops), Energy(kBurstBackHops + 1));
   for (size_t i = 0; i < kBurstQuietHops; ++i) {
-    if (Back(kBurstBackHops - kBurstQuietFromHops - i).energy > kBurstQuiet * loud) return false;
-    if (Back(kBurstBackHops + 1 + kBurstQuietFromHops + i).energy > kBurstQuiet * loud) return false;
+    if (Energy(kBurstBackHops - kBurstQuietFromHops - i) > kBurstQuiet * loud) return false;
+    if (Energy(kBurstBackHops + 1 + kBurstQuietFromHops + i) > kBurstQuiet * loud) return false;
   }
   const Tables& tables = TheTables();
   float re[kBankTones]{};

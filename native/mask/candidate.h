@@ -49,14 +49,10 @@ class CandidateFinder {
   size_t Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found);
 
  private:
-  static constexpr size_t kBlocksKept = 16;                     // A power of two, as is the next.
-  static constexpr size_t kHopsKept = 16;
+  static constexpr size_t kBlocksKept = 16;
+  static constexpr size_t kWindowsKept = 9;
+  static constexpr size_t kEnergiesKept = 16;
 
-  // What the 20 ms that end here hold.
-  struct Hop {
-    BankWindow window;
-    float energy = 0;                                           // Of the last 5 ms alone.
-  };
   // One tone through several windows.
   struct Tone {
     float power = 0;                                            // Energy, all windows together.
@@ -65,7 +61,9 @@ class CandidateFinder {
     float spread = 0;                                           // Loudest window by quietest, in energy.
   };
 
-  const Hop& Back(size_t hops) const { return hops_[(hop_count_ - 1 - hops) % kHopsKept]; }
+  // The 20 ms that ended so many hops ago, and the energy of their last 5 ms.
+  const BankWindow& Window(size_t hops_back) const { return windows_[(hop_count_ - 1 - hops_back) % kWindowsKept]; }
+  float Energy(size_t hops_back) const { return energies_[(hop_count_ - 1 - hops_back) % kEnergiesKept]; }
   const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
   void Sum(size_t step, size_t windows, float* sums) const;
   bool Follow(size_t tone, float energy, size_t step, size_t windows, float coherence_min, Tone* found) const;
@@ -79,7 +77,8 @@ class CandidateFinder {
   bool IsBurst() const;
 
   std::array<BankBlock, kBlocksKept> blocks_;
-  std::array<Hop, kHopsKept> hops_;
+  std::array<BankWindow, kWindowsKept> windows_;
+  std::array<float, kEnergiesKept> energies_;
   size_t block_count_ = 0;
   size_t hop_count_ = 0;
 };

@@ -53,6 +53,7 @@ void MaskLine::Reset(MaskFill fill) {
   noise_ = noise_rms_ = 0;
   quietest_.fill(kUnknown);
   background_frames_ = 0;
+  unsaid_frames_ = 0;
   tone_at_ = 0;
   counters_ = MaskCounters{};
   stretch_samples_ = 0;
@@ -60,7 +61,15 @@ void MaskLine::Reset(MaskFill fill) {
 
 void MaskLine::ArmSilent() {
   delay_ = kMaskDelaySamples;
+  unsaid_frames_ = kMaskDelaySamples / kMaskFrameSamples;
   state_ = MaskState::kArmed;
+}
+
+void MaskLine::WipeMarked() {
+  for (uint64_t at = written_ - kRingSamples; at < written_; ++at) {
+    if (IsMarked(at)) ring_[at % kRingSamples] = 0;
+  }
+  asm volatile("" : : "r"(ring_.data()) : "memory");
 }
 
 void MaskLine::SetMarks(uint64_t from, uint64_t to, bool marked) {
@@ -213,6 +222,10 @@ int32_t MaskLine::Replacement() {
 }
 
 void MaskLine::HearBackground(const int16_t* frame) {
+  if (unsaid_frames_ > 0) {
+    --unsaid_frames_;
+    return;
+  }
   int64_t energy = 0;
   for (size_t i = 0; i < kMaskFrameSamples; ++i) energy += int32_t{frame[i]} * frame[i];
   quietest_[0] = std::min(quietest_[0], static_cast<float>(energy) / kMaskFrameSamples);

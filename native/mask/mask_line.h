@@ -52,6 +52,8 @@ class MaskLine {
   void Disarm() { state_ = delay_ == 0 ? MaskState::kOpen : MaskState::kDisarming; }
   // Armed at once, over silence: for a line that nobody has heard yet.
   void ArmSilent();
+  // What was marked and is still inside becomes silence: a tone is a digit too.
+  void WipeMarked();
   // `in` and `out` may be the same.
   void Process(const int16_t* in, int16_t* out);
 
@@ -102,6 +104,7 @@ class MaskLine {
   float noise_rms_;
   std::array<float, 2> quietest_;                               // Mean square of the quietest frame, this half second and the one before.
   uint32_t background_frames_;
+  uint32_t unsaid_frames_;                                      // Of what comes out next: nobody said them.
   uint32_t tone_at_;
 
   MaskCounters counters_;

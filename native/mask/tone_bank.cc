@@ -4,6 +4,9 @@
 #include <cstring>
 #include <numbers>
 
+// Functions that take or return vectors are inlined, so it does not matter how a call would pass them.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace hushtone {
 namespace {
 
@@ -207,27 +210,28 @@ void WindowPortable(const float* hann, float scale, const BankBlock* const* bloc
 }
 #endif
 
-struct Fastest {
+struct Arithmetic {
   Analyze analyze = AnalyzePortable;
   Window window = WindowPortable;
 };
 
-const Fastest& TheFastest() {
-  static const Fastest fastest = [] {
-    Fastest chosen;
+const Arithmetic& The(BankPath path) {
+  static const Arithmetic portable;
+  static const Arithmetic fastest = [] {
+    Arithmetic chosen;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) chosen = {AnalyzeAvx2, WindowAvx2};
 #endif
     return chosen;
   }();
-  return fastest;
+  return path == BankPath::kPortable ? portable : fastest;
 }
 
 }  // namespace
 
-void MakeBankWindow(const BankBlock* const* blocks, BankWindow* out) {
+void MakeBankWindow(const BankBlock* const* blocks, BankWindow* out, BankPath path) {
   const Tables& tables = TheTables();
-  TheFastest().window(tables.hann, tables.window_scale, blocks, out);
+  The(path).window(tables.hann, tables.window_scale, blocks, out);
 }
 
 void ToneBank::Reset() {
@@ -243,7 +247,7 @@ void ToneBank::Push(std::span<const int16_t, kBankFrameSamples> frame, BankBlock
     std::memmove(phases_[p], phases_[p] + kOutputs, kHistory * sizeof(float));
     for (size_t m = 0; m < kOutputs; ++m) phases_[p][kHistory + m] = static_cast<float>(frame[m * kDecimation + p]);
   }
-  TheFastest().analyze(phases_, turn_re_, turn_im_, &last_total_, blocks);
+  The(path_).analyze(phases_, turn_re_, turn_im_, &last_total_, blocks);
   blocks_ += kBankBlocks;
   if (blocks_ % kTurnsExact != 0) return;
   for (size_t tone = 0; tone < kBankTones; ++tone) {

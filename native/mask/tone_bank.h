@@ -43,12 +43,15 @@ struct BankWindow {
   float band = 0, total = 0;
 };
 constexpr size_t kBankWindowBlocks = 8;                         // 20 ms.
+// Which instructions do it; the sums are the same.
+enum class BankPath : uint8_t { kFastest, kPortable };
+
 // `blocks`: oldest first.
-void MakeBankWindow(const BankBlock* const* blocks, BankWindow* out);
+void MakeBankWindow(const BankBlock* const* blocks, BankWindow* out, BankPath path = BankPath::kFastest);
 
 class ToneBank {
  public:
-  ToneBank() { Reset(); }
+  explicit ToneBank(BankPath path = BankPath::kFastest) : path_(path) { Reset(); }
   void Reset();
   void Push(std::span<const int16_t, kBankFrameSamples> frame, BankBlock* blocks);
 
@@ -65,6 +68,7 @@ class ToneBank {
   alignas(32) float turn_im_[kBankTones];
   float last_total_ = 0;
   uint32_t blocks_ = 0;
+  BankPath path_;
 };
 
 }  // namespace hushtone
