@@ -121,7 +121,11 @@ class PressMaker {
       (*x)[at + n] += press[n];
       if (c.echo_db > -90) (*x)[at + At(c.echo_ms) + n] += press[n] * std::pow(10, c.echo_db / 20);
     }
-    for (size_t n = 0; c.conceal > 0 && n < 320; ++n) (*x)[at + press.size() + n] += press[press.size() - 160 + n % 160] * (n < 160 ? 2.0 / 3 : 1.0 / 3);
+    // As our jitter buffer does: the last 20 ms again, whatever of them was the press.
+    for (size_t n = 0; c.conceal > 0 && n < 320; ++n) {
+      const size_t from = press.size() + n % 160;
+      if (from >= 160) (*x)[at + press.size() + n] += press[from - 160] * (n < 160 ? 2.0 / 3 : 1.0 / 3);
+    }
   }
 
   void AddNoise(const PressCondition& c, std::vector<double>* x) {
@@ -159,6 +163,8 @@ inline const PressCondition kPressConditions[] = {
     {.name = "decay-60ms", .on_ms = 100, .fall_ms = 60},
     {.name = "echo-30dB-40ms", .off_ms = 140, .echo_db = -30, .echo_ms = 40},
     {.name = "concealed-tail", .off_ms = 110, .conceal = 1},
+    {.name = "half-5ms-concealed", .on_ms = 5, .off_ms = 110, .conceal = 1},
+    {.name = "half-12ms-concealed", .on_ms = 12, .off_ms = 110, .conceal = 1},
     {.name = "level-45", .level_dbm0 = -45},
     {.name = "level-55-noise-20dB", .level_dbm0 = -55, .snr_db = 20},
     {.name = "off-2.5pc-noise-10dB", .snr_db = 10, .offset = 0.025},

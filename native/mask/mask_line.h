@@ -52,6 +52,8 @@ class MaskLine {
   void Disarm() { state_ = delay_ == 0 ? MaskState::kOpen : MaskState::kDisarming; }
   // Armed at once, over silence: for a line that nobody has heard yet.
   void ArmSilent();
+  // The next frame must not be heard, whatever is in it.
+  void Hush() { marked_until_ = marked_until_ > written_ + kMaskFrameSamples ? marked_until_ : written_ + kMaskFrameSamples; }
   // What was marked and is still inside becomes silence: a tone is a digit too.
   void WipeMarked();
   // `in` and `out` may be the same.
