@@ -37,9 +37,10 @@ constexpr float kSingleShare = 0.96F, kSingleCoherence = 0.97F;
 // 15 ms of tone hold 0.84 of a window.
 constexpr float kShortBand = 0.80F, kShortTotal = 0.75F, kShortCoherence = 0.90F;
 constexpr float kShortBandFar = 0.94F, kShortTotalFar = 0.85F, kShortCoherenceFar = 0.95F;
-// 5 to 12 ms of tone have no frequency to speak of, but quiet around them and their energy where keys have it.
+// 5 to 12 ms of tone have no frequency to speak of, but quiet around them and their energy where keys have it. Quiet is
+// asked for 10 ms away and no further: a jitter buffer repeats the last 20 ms, and the fragment in them.
 constexpr float kBurstTones = 0.45F, kBurstBand = 0.70F, kBurstQuiet = 0.015F;
-constexpr size_t kBurstQuietFromHops = 4, kBurstQuietHops = 2;
+constexpr size_t kBurstQuietFromHops = 2, kBurstQuietHops = 1;
 
 constexpr int32_t kMs = 8;
 // Before and after the middle. Before is what kMaskDelayMs allows; a tone that voice covers for a while goes on after.
