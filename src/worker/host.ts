@@ -202,9 +202,14 @@ export class Host {
       }
       case 'armMask':
         return this.#armMask(order.value);
-      case 'disarmMask':
-        await this.#order('disarmMask', this.#leg(order.value.legId).handle);
+      case 'disarmMask': {
+        const leg = this.#leg(order.value.legId);
+        // The engine refuses it too; here it can be said in words.
+        if ([...this.#payments.values()].includes(leg))
+          throw new HostFault('PAYMENT_IN_PROGRESS', 'a payer is not unmasked before his payment has ended');
+        await this.#order('disarmMask', leg.handle);
         return done();
+      }
       case 'play':
         return this.#play(order.value);
       case 'stopPlay':
