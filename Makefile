@@ -11,7 +11,8 @@ ARGS ?=
 # What Debian must bring, as WHAT:PACKAGE. WHAT is a command, or a file that is there once the package is.
 RUN_NEEDS := g++:g++ cmake:cmake npm:npm
 TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng /usr/include/spandsp.h:libspandsp-dev \
-	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl
+	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl \
+	pocketsphinx_continuous:pocketsphinx /usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us
 
 BENCH_NEEDS := sipp:sip-tester /usr/include/spandsp.h:libspandsp-dev multimon-ng:multimon-ng sox:sox
 

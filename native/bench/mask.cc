@@ -18,6 +18,7 @@
 
 #include "bench/attacker.h"
 #include "bench/raw.h"
+#include "call/mask_pool.h"
 #include "dtmf/detector.h"
 #include "mask/mask_line.h"
 
@@ -112,7 +113,7 @@ int Attack(const Samples& heard, const std::vector<AttackedPress>& presses, doub
     const char key = attacker.Guess(heard, press, latency_ms);
     if (key == '?') break;
     ++count;
-    recovered += key == press.key ? 1 : 0;
+    recovered += key == press.key ? size_t{1} : size_t{0};
   }
   std::printf("recovered %zu/%zu = %.1f%% (chance 6.25%%), loudest dtmf-band amplitude %.1f dBFS\n", recovered, count,
               100.0 * static_cast<double>(recovered) / static_cast<double>(std::max<size_t>(1, count)), attacker.LoudestDbfs());
@@ -138,8 +139,8 @@ int AttackAll(const std::string& folder, MaskFill fill) {
       const char key = attacker.Guess(heard, press, kMaskDelayMs);
       if (key == '?') break;
       ++count;
-      recovered += key == press.key ? 1 : 0;
-      readable += Attacker().Guess(said, press, 0) == press.key ? 1 : 0;
+      recovered += key == press.key ? size_t{1} : size_t{0};
+      readable += Attacker().Guess(said, press, 0) == press.key ? size_t{1} : size_t{0};
       before += Residue(said, press, 0);
       after += Residue(heard, press, kMaskDelayMs);
     }
@@ -172,7 +173,7 @@ int Cost(const Samples& in) {
   const std::clock_t began = std::clock();
   for (size_t at = 0; at + kMaskFrameSamples <= in.size(); at += kMaskFrameSamples, ++frames) line.Process(&in[at], out);
   const double seconds = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
-  std::printf("{\"nsPerFrame\":%.1f,\"bytes\":%zu}\n", seconds * 1e9 / static_cast<double>(frames), sizeof(MaskLine));
+  std::printf("{\"nsPerFrame\":%.1f,\"bytes\":%zu,\"delayMs\":%u}\n", seconds * 1e9 / static_cast<double>(frames), sizeof(Mask), kMaskDelayMs);
   return 0;
 }
 

@@ -93,7 +93,7 @@ const Tables& TheTables() {
   return vector;
 }
 
-[[gnu::always_inline]] inline void Store(float* at, Vector vector) { std::memcpy(at, &vector, sizeof vector); }
+[[gnu::always_inline]] inline void Store(float* at, const Vector& vector) { std::memcpy(at, &vector, sizeof vector); }
 
 // z[m] = sum of tap[k] · x[4m + 3 - k]: the phases side by side, so that eight outputs are one vector.
 template <size_t kHistory, size_t kOutputs>
