@@ -68,6 +68,7 @@ constexpr size_t kBesideHzMax = 55;
 struct Tables {
   float level = 0, burst_level = 0;           // Energy of mean square 1 in a window.
   float droop[kBesideHzMax + 1];              // What a window hears of a tone so many Hz beside.
+  float exact_tangent[kBankKeyTones];         // Of the advance in a step of a tone that is just exact.
   float burst_window[kBurstBlocks];
   float burst_scale = 0;
 };
@@ -80,6 +81,10 @@ Tables MakeTables() {
   };
   // Mean square 1 is a sine of amplitude √2.
   for (size_t i = 0; i < kBankWindowBlocks; ++i) made.level += static_cast<float>(hann(i, kBankWindowBlocks) * hann(i, kBankWindowBlocks) * kBandPerBlock * 2);
+  for (size_t tone = 0; tone < kBankKeyTones; ++tone) {
+    const double turns = static_cast<double>(kExact * kBankHz[tone]) * static_cast<double>(kWindowStep * kHopSamples) / 8000.0;
+    made.exact_tangent[tone] = static_cast<float>(std::tan(2 * std::numbers::pi * turns));
+  }
   float weights = 0;
   float squares = 0;
   for (size_t i = 0; i < kBurstBlocks; ++i) {
@@ -127,7 +132,8 @@ void CandidateFinder::Reset() {
   windows_.fill(BankWindow{});
   energies_.fill(0);
   block_count_ = kBlocksKept;
-  hop_count_ = kWindowsKept * kEnergiesKept;
+  hop_count_ = kEnergiesKept;
+  newest_window_ = 0;
 }
 
 size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found) {
@@ -136,7 +142,8 @@ size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Str
     for (size_t k = 0; k < kHopBlocks; ++k) blocks_[block_count_++ % kBlocksKept] = blocks[i * kHopBlocks + k];
     const BankBlock* window[kBankWindowBlocks];
     for (size_t k = 0; k < kBankWindowBlocks; ++k) window[k] = &BlockBack(kBankWindowBlocks - 1 - k);
-    MakeBankWindow(window, &windows_[hop_count_ % kWindowsKept]);
+    newest_window_ = newest_window_ + 1 < kWindowsKept ? newest_window_ + 1 : 0;
+    MakeBankWindow(window, &windows_[newest_window_]);
     energies_[hop_count_ % kEnergiesKept] = BlockBack(0).total + BlockBack(1).total;
     ++hop_count_;
 
@@ -148,8 +155,9 @@ size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Str
       stretch = any ? Stretch{std::max(stretch.from, more.from), std::min(stretch.to, more.to)} : more;
       any = true;
     };
-    if (IsSteady()) mask(kSteadyMiddle, kSteadyBefore, kToneAfter);
-    if (IsLong()) mask(kLongMiddle, kLongBefore, kToneAfter);
+    bool may_be_long = false;
+    if (IsSteady(&may_be_long)) mask(kSteadyMiddle, kSteadyBefore, kToneAfter);
+    if (may_be_long && IsLong()) mask(kLongMiddle, kLongBefore, kToneAfter);
     if (IsShort()) mask(kShortMiddle, kShortGuard, kShortGuard);
     if (IsBurst()) mask(kBurstMiddle, kBurstGuard, kBurstGuard);
     if (any) found[count++] = stretch;
@@ -206,21 +214,31 @@ bool CandidateFinder::FollowStrongest(std::span<const uint8_t> tones, const floa
   return Follow(best, sums[best], step, windows, coherence_min, found);
 }
 
-// The strongest of the keys' own four rows or columns that is exact; another tone beside it may be louder.
+// The strongest of the keys' own four rows or columns that is exact; another tone beside it may be louder. How exact is asked
+// first, by the tangent of the phase's advance: that is nearly never the case.
 bool CandidateFinder::FollowExact(size_t first, const float* sums, Tone* found) const {
+  const Tables& tables = TheTables();
+  const BankWindow& late = Window(0);
+  const BankWindow& middle = Window(kWindowStep);
+  const BankWindow& early = Window(2 * kWindowStep);
+  static_assert(kSteadyWindows == 3);
   found->power = 0;
-  float most = 0;
-  for (size_t tone = first; tone < first + kBankKeyTones / 2; ++tone) most = std::max(most, sums[tone]);
   for (size_t tone = first; tone < first + kBankKeyTones / 2; ++tone) {
+    const float re = late.re[tone] * middle.re[tone] + late.im[tone] * middle.im[tone] + middle.re[tone] * early.re[tone] +
+                     middle.im[tone] * early.im[tone];
+    const float im = late.im[tone] * middle.re[tone] - late.re[tone] * middle.im[tone] + middle.im[tone] * early.re[tone] -
+                     middle.re[tone] * early.im[tone];
+    if (std::fabs(im) > tables.exact_tangent[tone] * re) continue;
     Tone one;
-    if (sums[tone] < kStillBand * most || !Follow(tone, sums[tone], kWindowStep, kSteadyWindows, kExactCoherence, &one)) continue;
-    if (one.off < kExact && one.power > found->power) *found = one;
+    if (sums[tone] <= found->power || !Follow(tone, sums[tone], kWindowStep, kSteadyWindows, kExactCoherence, &one)) continue;
+    if (one.off < kExact) *found = one;
   }
   return found->power > 0;
 }
 
 // Rules steady, pure, single and exact.
-bool CandidateFinder::IsSteady() const {
+bool CandidateFinder::IsSteady(bool* may_be_long) const {
+  *may_be_long = false;
   float band = 0;
   float total = 0;
   for (size_t w = 0; w < kSteadyWindows; ++w) band += Window(w * kWindowStep).band, total += Window(w * kWindowStep).total;
@@ -234,6 +252,8 @@ bool CandidateFinder::IsSteady() const {
   const auto is_single = [&](const Tone& tone) {
     return tone.off < kNear && tone.coherence > kSingleCoherence && tone.spread < kSpreadPure && tone.power > kSingleShare * total;
   };
+  // Five windows cannot keep a phase that the newest three of them lose.
+  *may_be_long = has_row && has_column;
   if ((has_row && is_single(row)) || (has_column && is_single(column))) return true;
   if (has_row && has_column && IsSteadyPair(row, column, band, total)) return true;
   return FollowExact(0, sums, &row) && FollowExact(kBankKeyTones / 2, sums, &column) && IsExactPair(row, column, band, total);

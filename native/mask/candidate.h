@@ -62,7 +62,9 @@ class CandidateFinder {
   };
 
   // The 20 ms that ended so many hops ago, and the energy of their last 5 ms.
-  const BankWindow& Window(size_t hops_back) const { return windows_[(hop_count_ - 1 - hops_back) % kWindowsKept]; }
+  const BankWindow& Window(size_t hops_back) const {
+    return windows_[newest_window_ >= hops_back ? newest_window_ - hops_back : newest_window_ + kWindowsKept - hops_back];
+  }
   float Energy(size_t hops_back) const { return energies_[(hop_count_ - 1 - hops_back) % kEnergiesKept]; }
   const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
   void Sum(size_t step, size_t windows, float* sums) const;
@@ -71,7 +73,7 @@ class CandidateFinder {
   bool FollowExact(size_t first, const float* sums, Tone* found) const;
   static bool IsSteadyPair(const Tone& row, const Tone& column, float band, float total);
   static bool IsExactPair(const Tone& row, const Tone& column, float band, float total);
-  bool IsSteady() const;
+  bool IsSteady(bool* may_be_long) const;
   bool IsLong() const;
   bool IsShort() const;
   bool IsBurst() const;
@@ -81,6 +83,7 @@ class CandidateFinder {
   std::array<float, kEnergiesKept> energies_;
   size_t block_count_ = 0;
   size_t hop_count_ = 0;
+  size_t newest_window_ = 0;
 };
 
 }  // namespace hushtone
