@@ -29,8 +29,8 @@ constexpr float kSteadyBand = 0.60F, kSteadyTotal = 0.58F, kSteadyCoherence = 0.
 constexpr float kSteadyBandAlone = 0.87F, kSteadyCoherenceAlone = 0.97F;
 constexpr float kLongBand = 0.35F, kLongTotal = 0.20F, kLongBandAlone = 0.80F, kLongCoherence = 0.97F;
 // exact: what a voice rarely does by chance and crystals always do.
-constexpr float kExact = 0.006F, kExactTwist = 4.0F, kExactCoherence = 0.85F;                    // 0.6 %, 6 dB.
-constexpr float kExactBand = 0.45F, kExactTotal = 0.35F, kExactBandAlone = 0.70F;
+constexpr float kExact = 0.006F, kExactTwist = 4.0F, kExactCoherence = 0.50F;                    // 0.6 %, 6 dB.
+constexpr float kExactBand = 0.40F, kExactTotal = 0.35F, kExactBandAlone = 0.70F;
 constexpr float kStillBand = 0.15F, kStillCoherence = 0.995F, kStillSpread = 1.6F;               // 2 dB.
 constexpr float kPureBand = 0.94F, kPureTotal = 0.60F;
 constexpr float kSingleShare = 0.96F, kSingleCoherence = 0.97F;
