@@ -63,7 +63,8 @@ Samples Masked(const Samples& in, MaskFill fill, MaskCounters* counters) {
 // Frames of 20 ms that are not what was said kMaskDelayMs before; the longest gap in them in ms.
 void CountAltered(const Samples& said, const Samples& heard, uint64_t* altered, uint64_t* frames, uint64_t* longest_ms) {
   uint64_t gap = 0;
-  for (size_t at = 0; at + kMaskFrameSamples <= said.size() && at + kMaskDelaySamples + kMaskFrameSamples <= heard.size(); at += kMaskFrameSamples) {
+  const size_t size = std::min(said.size(), heard.size() - kMaskDelaySamples);
+  for (size_t at = 0; at + kMaskFrameSamples <= size; at += kMaskFrameSamples) {
     bool differs = false;
     for (size_t i = 0; i < kMaskFrameSamples; ++i) {
       const bool same = said[at + i] == heard[at + i + kMaskDelaySamples];
@@ -113,7 +114,7 @@ int Attack(const Samples& heard, const std::vector<AttackedPress>& presses, doub
     const char key = attacker.Guess(heard, press, latency_ms);
     if (key == '?') break;
     ++count;
-    recovered += key == press.key ? size_t{1} : size_t{0};
+    recovered += key == press.key ? 1u : 0u;
   }
   std::printf("recovered %zu/%zu = %.1f%% (chance 6.25%%), loudest dtmf-band amplitude %.1f dBFS\n", recovered, count,
               100.0 * static_cast<double>(recovered) / static_cast<double>(std::max<size_t>(1, count)), attacker.LoudestDbfs());
@@ -139,8 +140,8 @@ int AttackAll(const std::string& folder, MaskFill fill) {
       const char key = attacker.Guess(heard, press, kMaskDelayMs);
       if (key == '?') break;
       ++count;
-      recovered += key == press.key ? size_t{1} : size_t{0};
-      readable += Attacker().Guess(said, press, 0) == press.key ? size_t{1} : size_t{0};
+      recovered += key == press.key ? 1u : 0u;
+      readable += Attacker().Guess(said, press, 0) == press.key ? 1u : 0u;
       before += Residue(said, press, 0);
       after += Residue(heard, press, kMaskDelayMs);
     }

@@ -40,7 +40,9 @@ struct PressCondition {
 };
 
 // The end of the press as a listener could hear it.
-inline double TailMs(const PressCondition& c) { return std::max({c.column_late_ms, c.echo_db > -90 ? c.echo_ms : 0.0, c.conceal > 0 ? 40.0 : 0.0}); }
+inline double TailMs(const PressCondition& c) {
+  return std::max({c.column_late_ms, c.echo_db > -90 ? c.echo_ms : 0.0, c.conceal > 0 ? 40.0 : 0.0});
+}
 
 inline double ActiveRms(std::span<const int16_t> speech) {
   constexpr double kActive = 1e4;                               // Mean square of a frame that counts, as corpus.c has it.
@@ -74,7 +76,8 @@ class PressMaker {
     for (const int key : keys) {
       at_ms += Uniform() * 10;
       Press(c, key, At(at_ms), &x);
-      made.truth.push_back({static_cast<double>(At(at_ms)) / 8, static_cast<double>(At(at_ms + c.on_ms + TailMs(c))) / 8, kKeys[key]});
+      const size_t offset = At(at_ms + c.on_ms + TailMs(c));
+      made.truth.push_back({static_cast<double>(At(at_ms)) / 8, static_cast<double>(offset) / 8, kKeys[key]});
       at_ms += c.on_ms + c.off_ms + Uniform() * 20;
     }
     x.resize(At(at_ms + 500));

@@ -58,10 +58,12 @@ constexpr int32_t kLongMiddle = kWindowMiddle + 2 * kHop * static_cast<int32_t>(
 constexpr int32_t kShortMiddle = kWindowMiddle + kHop;
 constexpr size_t kBurstBlocks = 4;                              // 10 ms.
 constexpr size_t kBurstBackHops = kBurstQuietFromHops + kBurstQuietHops - 1;
-constexpr int32_t kBurstMiddle = static_cast<int32_t>(kBankDelaySamples + kBurstBlocks * kBankBlockSamples / 2 + kBurstBackHops * kHopSamples);
+constexpr int32_t kBurstMiddle =
+    static_cast<int32_t>(kBankDelaySamples + kBurstBlocks * kBankBlockSamples / 2 + kBurstBackHops * kHopSamples);
 
 // The first hop of a frame ends a hop after its beginning.
-static_assert(std::max({kSteadyMiddle + kSteadyBefore, kLongMiddle + kLongBefore, kShortMiddle + kShortGuard, kBurstMiddle + kBurstGuard}) - kHop == kReachSamples);
+static_assert(std::max({kSteadyMiddle + kSteadyBefore, kLongMiddle + kLongBefore, kShortMiddle + kShortGuard,
+                        kBurstMiddle + kBurstGuard}) - kHop == kReachSamples);
 
 constexpr size_t kBesideHzMax = 55;
 
@@ -80,7 +82,10 @@ Tables MakeTables() {
     return turn * turn;
   };
   // Mean square 1 is a sine of amplitude √2.
-  for (size_t i = 0; i < kBankWindowBlocks; ++i) made.level += static_cast<float>(hann(i, kBankWindowBlocks) * hann(i, kBankWindowBlocks) * kBandPerBlock * 2);
+  for (size_t i = 0; i < kBankWindowBlocks; ++i) {
+    const double weight = hann(i, kBankWindowBlocks);
+    made.level += static_cast<float>(weight * weight * kBandPerBlock * 2);
+  }
   for (size_t tone = 0; tone < kBankKeyTones; ++tone) {
     const double turns = static_cast<double>(kExact * kBankHz[tone]) * static_cast<double>(kWindowStep * kHopSamples) / 8000.0;
     made.exact_tangent[tone] = static_cast<float>(std::tan(2 * std::numbers::pi * turns));
@@ -205,8 +210,8 @@ bool CandidateFinder::Follow(size_t tone, float energy, size_t step, size_t wind
 }
 
 // The strongest of `tones`.
-bool CandidateFinder::FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min,
-                                      Tone* found) const {
+bool CandidateFinder::FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows,
+                                      float coherence_min, Tone* found) const {
   size_t best = tones[0];
   for (const uint8_t tone : tones) {
     if (sums[tone] > sums[best]) best = tone;
@@ -266,14 +271,17 @@ bool CandidateFinder::IsSteadyPair(const Tone& row, const Tone& column, float ba
   if (spread > kSpread || !IsWithin(row.power, column.power, kTwistAlone)) return false;
   if (tones > kPureBand * band && tones > kPureTotal * total && spread < kSpreadPure) return true;
   if (std::max(row.off, column.off) > kNear || !IsWithin(row.power, column.power, kTwist)) return false;
-  return (tones > kSteadyBand * band && tones > kSteadyTotal * total) || (tones > kSteadyBandAlone * band && coherence > kSteadyCoherenceAlone);
+  if (tones > kSteadyBand * band && tones > kSteadyTotal * total) return true;
+  return tones > kSteadyBandAlone * band && coherence > kSteadyCoherenceAlone;
 }
 
 bool CandidateFinder::IsExactPair(const Tone& row, const Tone& column, float band, float total) {
   if (!IsWithin(row.power, column.power, kExactTwist)) return false;
   const float tones = row.power + column.power;
-  const bool is_still = std::min(row.coherence, column.coherence) > kStillCoherence && std::max(row.spread, column.spread) < kStillSpread;
-  return (tones > kExactBand * band && tones > kExactTotal * total) || tones > kExactBandAlone * band || (is_still && tones > kStillBand * band);
+  if (tones > kExactBand * band && tones > kExactTotal * total) return true;
+  if (tones > kExactBandAlone * band) return true;
+  return tones > kStillBand * band && std::min(row.coherence, column.coherence) > kStillCoherence &&
+         std::max(row.spread, column.spread) < kStillSpread;
 }
 
 bool CandidateFinder::IsLong() const {
@@ -286,7 +294,8 @@ bool CandidateFinder::IsLong() const {
   Tone row;
   Tone column;
   const auto follow = [&](std::span<const uint8_t> tones, Tone* found) {
-    return FollowStrongest(tones, sums, kWindowStep, kLongWindows, kLongCoherence, found) && found->spread < kSpread && found->off < kNearLong;
+    return FollowStrongest(tones, sums, kWindowStep, kLongWindows, kLongCoherence, found) && found->spread < kSpread &&
+           found->off < kNearLong;
   };
   if (!follow(kBankRows, &row) || !follow(kBankColumns, &column)) return false;
   if (!IsWithin(row.power, column.power, kTwist)) return false;
@@ -303,7 +312,8 @@ bool CandidateFinder::IsShort() const {
   for (const uint8_t tone : kBankRows) row_power = std::max(row_power, window.power[tone]);
   for (const uint8_t tone : kBankColumns) column_power = std::max(column_power, window.power[tone]);
   const float tones = row_power + column_power;
-  if (tones < kShortBand * window.band || tones < kShortTotal * window.total || !IsWithin(row_power, column_power, kTwistAlone)) return false;
+  if (tones < kShortBand * window.band || tones < kShortTotal * window.total) return false;
+  if (!IsWithin(row_power, column_power, kTwistAlone)) return false;
   Tone row;
   Tone column;
   constexpr size_t kNeighbours = 3;

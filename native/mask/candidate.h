@@ -69,7 +69,8 @@ class CandidateFinder {
   const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
   void Sum(size_t step, size_t windows, float* sums) const;
   bool Follow(size_t tone, float energy, size_t step, size_t windows, float coherence_min, Tone* found) const;
-  bool FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min, Tone* found) const;
+  bool FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min,
+                       Tone* found) const;
   bool FollowExact(size_t first, const float* sums, Tone* found) const;
   static bool IsSteadyPair(const Tone& row, const Tone& column, float band, float total);
   static bool IsExactPair(const Tone& row, const Tone& column, float band, float total);

@@ -133,7 +133,8 @@ void MaskLine::Process(const int16_t* in, int16_t* out) {
   bank_.Push(std::span<const int16_t, kBankFrameSamples>(in, kBankFrameSamples), blocks);
   Stretch found[kHopsPerFrame];
   const size_t count = finder_.Push(blocks, found);
-  for (size_t i = 0; i < count; ++i) Mark(written_ - static_cast<uint64_t>(found[i].from), written_ - static_cast<uint64_t>(int64_t{found[i].to}));
+  const auto now = static_cast<int64_t>(written_);
+  for (size_t i = 0; i < count; ++i) Mark(static_cast<uint64_t>(now - found[i].from), static_cast<uint64_t>(now - found[i].to));
 
   const uint64_t from = written_ - kMaskFrameSamples - delay_;
   uint64_t to = from;

@@ -104,7 +104,7 @@ class MaskLine {
   uint32_t random_;
   float noise_;
   float noise_rms_;
-  std::array<float, 2> quietest_;                               // Mean square of the quietest frame, this half second and the one before.
+  std::array<float, 2> quietest_;                               // Mean square of a frame, this half second and the one before.
   uint32_t background_frames_;
   uint32_t unsaid_frames_;                                      // Of what comes out next: nobody said them.
   uint32_t tone_at_;

@@ -97,7 +97,8 @@ const Tables& TheTables() {
 
 // z[m] = sum of tap[k] · x[4m + 3 - k]: the phases side by side, so that eight outputs are one vector.
 template <size_t kHistory, size_t kOutputs>
-[[gnu::always_inline]] inline void BandPass(const Tables& tables, const float (*phases)[kHistory + kOutputs], float* re, float* im) {
+[[gnu::always_inline]] inline void BandPass(const Tables& tables, const float (*phases)[kHistory + kOutputs], float* re,
+                                            float* im) {
   for (size_t m = 0; m < kOutputs; m += kLanes) {
     Vector sum_re{};
     Vector sum_im{};
@@ -134,8 +135,8 @@ template <size_t kHistory, size_t kOutputs>
 }
 
 template <size_t kHistory, size_t kOutputs>
-[[gnu::always_inline]] inline void AnalyzeBody(const float (*phases)[kHistory + kOutputs], float* turn_re, float* turn_im, float* last_total,
-                                               BankBlock* out) {
+[[gnu::always_inline]] inline void AnalyzeBody(const float (*phases)[kHistory + kOutputs], float* turn_re, float* turn_im,
+                                               float* last_total, BankBlock* out) {
   const Tables& tables = TheTables();
   alignas(32) float squares[kOutputs];
   for (size_t m = 0; m < kOutputs; m += kLanes) {

@@ -65,7 +65,9 @@ bool IsQuiet(const std::vector<int16_t>& samples) {
 
 size_t MaskEvents(Bench& bench, MaskChange change) {
   size_t count = 0;
-  for (const EngineEvent& event : bench.Events(EventKind::kMaskChanged)) count += event.code == static_cast<uint8_t>(change) ? 1u : 0u;
+  for (const EngineEvent& event : bench.Events(EventKind::kMaskChanged)) {
+    count += event.code == static_cast<uint8_t>(change) ? 1u : 0u;
+  }
   return count;
 }
 
@@ -267,7 +269,8 @@ struct Network {
 };
 
 // Presses in-band, by event or both, sent as a phone does, to the end of the line. Returns what the agent heard.
-std::vector<int16_t> SendPresses(Bench& bench, const Presses& presses, const Network& network, bool inband, bool events, uint64_t seed) {
+std::vector<int16_t> SendPresses(Bench& bench, const Presses& presses, const Network& network, bool inband, bool events,
+                                 uint64_t seed) {
   std::mt19937_64 random(seed);
   std::uniform_real_distribution<double> uniform(0, 1);
   struct Packet { uint64_t at_us; uint8_t type; uint32_t timestamp; std::vector<uint8_t> payload; uint16_t sequence; };
@@ -289,8 +292,9 @@ std::vector<int16_t> SendPresses(Bench& bench, const Presses& presses, const Net
       packet.timestamp = onset;
       packet.payload = {event, 10, static_cast<uint8_t>(duration >> 8), static_cast<uint8_t>(duration & 0xff)};
     } else {
+      const bool begins = press < presses.truth.size() && presses.truth[press].onset_ms * 8 < static_cast<double>(at + 160);
       for (size_t i = 0; i < 160; ++i) {
-        const bool tone = is_pressed || (press < presses.truth.size() && presses.truth[press].onset_ms * 8 < static_cast<double>(at + 160));
+        const bool tone = is_pressed || begins;
         packet.payload.push_back(inband || !tone ? EncodeSample(Law::kMu, presses.samples[at + i]) : kMuSilence);
       }
     }
@@ -338,7 +342,8 @@ void AnAttackerOnTheAgentsLegDoesNoBetterThanChance() {
   PressMaker maker(21, {});
   size_t count = 0;
   size_t recovered = 0;
-  const struct { const char* name; bool inband, events; } rows[] = {{"in-band", true, false}, {"event", false, true}, {"both", true, true}};
+  const struct { const char* name; bool inband, events; } rows[] = {
+      {"in-band", true, false}, {"event", false, true}, {"both", true, true}};
   for (const auto& row : rows) {
     const Presses presses = maker.Make({.name = row.name, .on_ms = 80, .off_ms = 120}, kPresses);
     Bench open;

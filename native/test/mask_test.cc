@@ -28,7 +28,8 @@ using Samples = std::vector<int16_t>;
 // Our own recordings, one after the other, through µ-law.
 Samples Speech(size_t seconds) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(HUSHTONE_SOURCE_DIR "/../prompts/en-US")) files.push_back(entry.path());
+  const std::filesystem::path prompts = HUSHTONE_SOURCE_DIR "/../prompts/en-US";
+  for (const auto& entry : std::filesystem::directory_iterator(prompts)) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   Samples speech;
   for (const auto& path : files) {
@@ -58,7 +59,7 @@ Samples Masked(const Samples& said, MaskFill fill) {
 size_t KeysHeard(const Samples& samples) {
   DtmfDetector detector;
   size_t keys = 0;
-  detector.Feed(samples, [&](const InbandPress& press) { keys += press.begins ? size_t{1} : size_t{0}; });
+  detector.Feed(samples, [&](const InbandPress& press) { keys += press.begins ? 1u : 0u; });
   return keys;
 }
 
@@ -87,8 +88,8 @@ void AttackerDoesNoBetterThanChance(const Samples& speech) {
     Attacker attacker;
     size_t recovered = 0;
     for (const AttackedPress& press : presses.truth) {
-      recovered += attacker.Guess(heard, press, kMaskDelayMs) == press.key ? size_t{1} : size_t{0};
-      if (row.column_db > -90) open += attacker.Guess(presses.samples, press, 0) == press.key ? size_t{1} : size_t{0};
+      recovered += attacker.Guess(heard, press, kMaskDelayMs) == press.key ? 1u : 0u;
+      if (row.column_db > -90) open += attacker.Guess(presses.samples, press, 0) == press.key ? 1u : 0u;
     }
     const size_t keys = KeysHeard(heard);
     std::printf("%-24s attacker %zu of %zu, decoder %zu\n", row.name, recovered, presses.truth.size(), keys);
@@ -108,7 +109,8 @@ void SpeechComesThroughAsItWas(const Samples& speech) {
   size_t frames = 0;
   size_t altered = 0;
   for (size_t at = 0; at + kMaskFrameSamples <= speech.size(); at += kMaskFrameSamples, ++frames) {
-    altered += std::memcmp(&speech[at], &heard[at + kMaskDelaySamples], kMaskFrameSamples * sizeof(int16_t)) != 0 ? size_t{1} : size_t{0};
+    const bool same = std::equal(&speech[at], &speech[at] + kMaskFrameSamples, &heard[at + kMaskDelaySamples]);
+    altered += same ? 0u : 1u;
   }
   std::printf("speech: %zu of %zu frames altered\n", altered, frames);
   CHECK(frames > 3000);
@@ -158,7 +160,8 @@ void ArmingNeitherClicksNorLosesAWord() {
   CHECK(open_at > 90 && (open_at - 90 + 1) * 20 <= kMaskArmMsMax);
   CHECK(Steepest(heard, 0) <= Steepest(voice, 0) * 11 / 10);
   const auto same = [&](size_t from, size_t to, size_t late) {
-    return std::memcmp(&heard[from * kMaskFrameSamples], &voice[from * kMaskFrameSamples - late], (to - from) * kMaskFrameSamples * sizeof(int16_t)) == 0;
+    const int16_t* first = &heard[from * kMaskFrameSamples];
+    return std::equal(first, first + (to - from) * kMaskFrameSamples, &voice[from * kMaskFrameSamples - late]);
   };
   CHECK(same(0, 20, 0));
   CHECK(same(armed_at + 2, 90, kMaskDelaySamples));
@@ -257,10 +260,11 @@ void EveryPathOfTheBankComesToTheSameBits(const Samples& speech) {
     MakeBankWindow(blocks, &window);
     MakeBankWindow(blocks, &portable_window, BankPath::kPortable);
     for (size_t i = 0; i < kBankBlocks; ++i) {
-      same = same && std::memcmp(one[i].re, other[i].re, sizeof one[i].re) == 0 && std::memcmp(one[i].im, other[i].im, sizeof one[i].im) == 0 &&
-             one[i].band == other[i].band && one[i].total == other[i].total;
+      same = same && std::memcmp(one[i].re, other[i].re, sizeof one[i].re) == 0 &&
+             std::memcmp(one[i].im, other[i].im, sizeof one[i].im) == 0 && one[i].band == other[i].band && one[i].total == other[i].total;
     }
-    same = same && std::memcmp(window.power, portable_window.power, sizeof window.power) == 0 && window.band == portable_window.band;
+    same = same && window.band == portable_window.band &&
+           std::memcmp(window.power, portable_window.power, sizeof window.power) == 0;
   }
   CHECK(same);
 }
