@@ -24,9 +24,10 @@ EngineFault MediaCore::ArmMask(const Command& command, LegSlot& slot) {
   EndRelayedKeys(slot);
   if (slot.mask != nullptr) {
     slot.mask->order.neutral_event = command.mask.neutral_event;
-    const bool was_armed = slot.mask->line.state() == MaskState::kArmed;
-    if (slot.mask->proven) slot.mask->line.Arm();
-    if (slot.mask->proven && was_armed) EmitMask(slot, MaskChange::kArmed, ProofResult::kProven);
+    if (!slot.mask->proven) return EngineFault::kNone;
+    // Armed still, or again before a frame took anything of the delay: no frame will tell.
+    slot.mask->line.Arm();
+    if (slot.mask->line.state() == MaskState::kArmed) EmitMask(slot, MaskChange::kArmed, ProofResult::kProven);
     return EngineFault::kNone;
   }
   slot.mask = masks_.Take(command.mask);

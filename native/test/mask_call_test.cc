@@ -226,6 +226,25 @@ void AMaskIsNotTakenOffDuringAPayment() {
   CHECK(MaskEvents(bench, MaskChange::kOpen) == 1);
 }
 
+void ArmedAgainBeforeItWasOpenItTellsSo() {
+  for (const size_t frames : {size_t{0}, size_t{1}, size_t{6}}) {
+    Bench bench;
+    OpenCall(bench);
+    size_t frame = 0;
+    bench.Order(kPayer, Command::Kind::kBeginPayment);
+    Arm(bench);
+    Speak(bench, &frame, 60);
+    bench.Order(kPayer, Command::Kind::kEndPayment);
+    bench.Order(kPayer, Command::Kind::kDisarmMask);
+    Speak(bench, &frame, frames);
+    bench.Order(kPayer, Command::Kind::kBeginPayment);
+    Arm(bench);
+    Speak(bench, &frame, 60);
+    CHECK(MaskEvents(bench, MaskChange::kArmed) == 2);
+    CHECK(MaskEvents(bench, MaskChange::kOpen) == 0);
+  }
+}
+
 // The caller's phone sends back what it plays: an echo of the digits, which is no tone.
 void TheEchoOfAReadBackIsHushed() {
   Bench bench;
@@ -387,6 +406,7 @@ int main() {
   NoKeyIsRelayedFromArmingOn();
   ANeutralEventSaysThatAKeyWasPressedAndNotWhich();
   AMaskIsNotTakenOffDuringAPayment();
+  ArmedAgainBeforeItWasOpenItTellsSo();
   TheEchoOfAReadBackIsHushed();
   AnAttackerOnTheAgentsLegDoesNoBetterThanChance();
   return hushtone::test::Finish();
