@@ -44,13 +44,14 @@ const SIDEWAYS: ReadonlyArray<readonly [from: RegExp, to: RegExp, why: string]> 
   [/^src\/media\//, /^src\/worker\/wire\.ts$/, 'the protocol between control and worker is one file'],
 ];
 
-/** Native: addon → { io, egress } → call → leg → { rtp, dtmf, audio, vault } → base. */
+/** Native: addon → { io, egress } → call → leg → mask → { rtp, dtmf, audio, vault } → base. The mask proves itself by the decoder. */
 const NATIVE_FLOOR_OF: Readonly<Record<string, number>> = {
-  addon: 7,
-  io: 6,
-  egress: 5,
-  call: 4,
-  leg: 3,
+  addon: 8,
+  io: 7,
+  egress: 6,
+  call: 5,
+  leg: 4,
+  mask: 3,
   rtp: 2,
   dtmf: 2,
   audio: 2,

@@ -7,6 +7,7 @@ namespace hushtone {
 namespace {
 
 constexpr size_t kMediaNumbers = 9;    // contract.ts: MEDIA
+constexpr size_t kRouteNumbers = 3;    // contract.ts: ROUTE_LENGTH
 constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
 constexpr size_t kStatNumbers = 15;    // contract.ts: STATS
 
@@ -87,6 +88,7 @@ Napi::Function EngineBox::Define(Napi::Env env) {
                       InstanceMethod<&EngineBox::SetReadBackVoice>("setReadBackVoice"),
                       InstanceMethod<&EngineBox::OpenLeg>("openLeg"), InstanceMethod<&EngineBox::UpdateLeg>("updateLeg"),
                       InstanceMethod<&EngineBox::SetRoutes>("setRoutes"), InstanceMethod<&EngineBox::Play>("play"),
+                      InstanceMethod<&EngineBox::ArmMask>("armMask"),
                       InstanceMethod<&EngineBox::OpenField>("openField"), InstanceMethod<&EngineBox::OpenKeys>("openKeys"),
                       InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
                       InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
@@ -193,17 +195,30 @@ Napi::Value EngineBox::UpdateLeg(const Napi::CallbackInfo& info) {
   return Fault(info, engine_->UpdateLeg(U32(info, 0), U32(info, 1), ReadMedia(info, 2, 3, 4)));
 }
 
-// (request, call, [from, to, from, to …]) → fault
+// (request, call, [from, to, masked, from, to, masked …]) → fault
 Napi::Value EngineBox::SetRoutes(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr) return Closed(info);
   if (!Has(info, {napi_number, napi_number})) return info.Env().Undefined();
   if (!HasArray<Napi::Uint32Array>(info, 2, napi_uint32_array, 0)) return info.Env().Undefined();
   const auto pairs = info[2].As<Napi::Uint32Array>();
   Engine::Route routes[kLegsPerCallMax * kLegsPerCallMax];
-  const size_t count = pairs.ElementLength() / 2;
+  const size_t count = pairs.ElementLength() / kRouteNumbers;
   if (count > std::size(routes)) return Fault(info, EngineFault::kLimit);
-  for (size_t i = 0; i < count; ++i) routes[i] = {pairs[2 * i], pairs[2 * i + 1]};
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at = i * kRouteNumbers;
+    routes[i] = {pairs[at], pairs[at + 1], pairs[at + 2] != 0};
+  }
   return Fault(info, engine_->SetRoutes(U32(info, 0), U32(info, 1), {routes, count}));
+}
+
+// (request, leg, fill, neutralEvent or -1) → fault
+Napi::Value EngineBox::ArmMask(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
+  const uint32_t fill = U32(info, 2);
+  if (fill > static_cast<uint32_t>(MaskFill::kNoise)) return Fault(info, EngineFault::kBadArgument);
+  const MaskOrder order{static_cast<MaskFill>(fill), static_cast<int16_t>(info[3].As<Napi::Number>().Int32Value())};
+  return Fault(info, engine_->ArmMask(U32(info, 0), U32(info, 1), order));
 }
 
 // (request, leg, recordings, bargeIn) → fault
@@ -258,6 +273,7 @@ Napi::Value EngineBox::LegOrder(const Napi::CallbackInfo& info) {
     case 5: return Fault(info, engine_->CloseField(request, leg));
     case 6: return Fault(info, engine_->WipeField(request, leg, static_cast<FieldKind>(U32(info, 3))));
     case 7: return Fault(info, engine_->CloseKeys(request, leg));
+    case 8: return Fault(info, engine_->DisarmMask(request, leg));
     default: return Fault(info, EngineFault::kBadArgument);
   }
 }

@@ -35,6 +35,7 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   Napi::Value OpenLeg(const Napi::CallbackInfo& info);
   Napi::Value UpdateLeg(const Napi::CallbackInfo& info);
   Napi::Value SetRoutes(const Napi::CallbackInfo& info);
+  Napi::Value ArmMask(const Napi::CallbackInfo& info);
   Napi::Value Play(const Napi::CallbackInfo& info);
   Napi::Value OpenField(const Napi::CallbackInfo& info);
   Napi::Value OpenKeys(const Napi::CallbackInfo& info);

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "audio/player.h"
+#include "call/mask_pool.h"
 #include "leg/dtmf_merger.h"
 #include "vault/vault.h"
 
@@ -66,6 +67,7 @@ enum class EventKind : uint16_t {
   kLegSilent = 7,     // value_ms without a packet from the peer.
   kSourceLearned = 8,
   kRelayedKey = 9,    // A key passed on to another leg outside a payment; counted, no value.
+  kMaskChanged = 10,  // code = MaskChange, field = ProofResult that failed it; value_ms: added delay, or longest stretch masked.
 };
 
 struct EngineEvent {
@@ -95,7 +97,10 @@ struct EngineLimits {
   uint16_t port_last = 29999;
   uint32_t silence_event_ms = 30000;
   uint32_t jitter_ms_max = 200;
+  uint16_t masks_max = 1024;              // Payers at once with somebody masked on the line; 10 kB each, taken at start.
 };
+
+enum class MaskChange : uint8_t { kOpen = 0, kArmed = 1, kFailed = 2 };
 
 enum class ReadBackStyle : uint8_t { kDigits = 1, kLastFour = 2, kMonthYear = 3 };
 
@@ -116,12 +121,20 @@ class Engine {
   virtual EngineFault OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* local_port) = 0;
   virtual EngineFault UpdateLeg(uint32_t request, LegHandle leg, const MediaConfig& media) = 0;
   virtual EngineFault CloseLeg(uint32_t request, LegHandle leg) = 0;
-  // The whole matrix of a call: pairs (from, to) that hear each other; everything else is blocked.
-  struct Route { LegHandle from; LegHandle to; };
+  // The whole matrix of a call: pairs (from, to) that hear each other; everything else is blocked. `masked`: from the
+  // beginning of `from`'s payment to its end through the mask, and not at all while that is not armed; an open route is
+  // silent meanwhile.
+  struct Route { LegHandle from; LegHandle to; bool masked = false; };
   virtual EngineFault SetRoutes(uint32_t request, uint32_t call, std::span<const Route> routes) = 0;
 
   virtual EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) = 0;
   virtual EngineFault StopPlay(uint32_t request, LegHandle leg) = 0;
+
+  // Masks what `leg` says to masked listeners. kMaskChanged tells when it is armed and proven, or why it is not. Keys are
+  // relayed to nobody from here to kOpen.
+  virtual EngineFault ArmMask(uint32_t request, LegHandle leg, const MaskOrder& order) = 0;
+  // Not during a payment.
+  virtual EngineFault DisarmMask(uint32_t request, LegHandle leg) = 0;
 
   virtual EngineFault BeginPayment(uint32_t request, LegHandle leg) = 0;
   virtual EngineFault EndPayment(uint32_t request, LegHandle leg) = 0;

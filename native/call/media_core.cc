@@ -29,8 +29,8 @@ Recording RecordingTable::At(int32_t index) const {
 }
 
 MediaCore::MediaCore(const EngineLimits& limits, std::unique_ptr<Vault> vault, const RecordingTable& recordings,
-                     SpscRing<EngineEvent>& events)
-    : limits_(limits), vault_(std::move(vault)), recordings_(recordings), events_(events),
+                     SpscRing<EngineEvent>& events, ProveMask prove_mask)
+    : limits_(limits), masks_(limits.masks_max), prove_mask_(prove_mask), vault_(std::move(vault)), recordings_(recordings), events_(events),
       legs_(std::make_unique<LegSlot[]>(kLegsMax)), calls_(std::make_unique<Call[]>(kCallsMax)) {}
 
 MediaCore::~MediaCore() = default;
@@ -109,7 +109,12 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
       slot->payment = 0;
       slot->keys_open = false;
       slot->leg->Wipe();
+      if (slot->mask != nullptr) slot->mask->line.WipeMarked();
       return EngineFault::kNone;
+    case Command::Kind::kArmMask:
+      return ArmMask(command, *slot);
+    case Command::Kind::kDisarmMask:
+      return DisarmMask(*slot);
     case Command::Kind::kOpenField:
       return OpenField(command, *slot);
     case Command::Kind::kCloseField: {
@@ -173,6 +178,7 @@ void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
   StopPlaying(slot, 2);
   EndRelayedKeys(slot);
   if (slot.payment != 0) vault_->End(slot.payment);
+  GiveMaskBack(slot);
   uint8_t bye[kRtcpBytesMax];
   if (slot.leg->destination().IsKnown()) {
     Endpoint to = slot.leg->destination();
@@ -187,18 +193,22 @@ void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
   Call& call = calls_[slot.call];
   const uint8_t gone = slot.place;
   const auto last = static_cast<uint8_t>(call.count - 1);
-  const auto moved = [gone, last](uint8_t mask) {
-    const bool hears_last = (mask >> last & 1) != 0;
-    auto rest = static_cast<uint8_t>(mask & ~(1U << last) & ~(1U << gone));
+  const auto moved = [gone, last](uint8_t row) {
+    const bool hears_last = (row >> last & 1) != 0;
+    auto rest = static_cast<uint8_t>(row & ~(1U << last) & ~(1U << gone));
     if (hears_last && gone != last) rest = static_cast<uint8_t>(rest | 1U << gone);
     return rest;
   };
   call.legs[gone] = call.legs[last];
   call.hears[gone] = call.hears[last];
+  call.masked[gone] = call.masked[last];
   legs_[call.legs[gone]].place = gone;
-  call.hears[last] = 0;
+  call.hears[last] = call.masked[last] = 0;
   call.count = last;
-  for (uint8_t i = 0; i < call.count; ++i) call.hears[i] = moved(call.hears[i]);
+  for (uint8_t i = 0; i < call.count; ++i) {
+    call.hears[i] = moved(call.hears[i]);
+    call.masked[i] = moved(call.masked[i]);
+  }
 
   slot = LegSlot{};
   sink.Closed(index);
@@ -207,11 +217,14 @@ void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
 EngineFault MediaCore::SetRoutes(const Command& command) {
   Call& call = calls_[command.call];
   call.hears.fill(0);
+  call.masked.fill(0);
   for (uint8_t i = 0; i < command.count; ++i) {
     const LegSlot& from = legs_[command.routes[i].from];
     const LegSlot& to = legs_[command.routes[i].to];
     if (from.leg == nullptr || to.leg == nullptr || from.call != command.call || to.call != command.call) continue;
-    call.hears[to.place] = static_cast<uint8_t>(call.hears[to.place] | 1U << from.place);
+    const auto bit = static_cast<uint8_t>(1U << from.place);
+    call.hears[to.place] = static_cast<uint8_t>(call.hears[to.place] | bit);
+    if (command.routes[i].masked) call.masked[to.place] = static_cast<uint8_t>(call.masked[to.place] | bit);
   }
   return EngineFault::kNone;
 }
@@ -235,7 +248,7 @@ void MediaCore::StartPlaying(LegSlot& slot, uint32_t request, std::span<const Re
 void MediaCore::StopPlaying(LegSlot& slot, uint8_t code) {
   if (!slot.is_playing) return;
   slot.player.FadeOut();
-  slot.is_playing = false;
+  slot.is_playing = slot.is_reading_back = false;
   Emit(EventKind::kPlayEnded, &slot, code, slot.play_request);
 }
 
@@ -278,6 +291,7 @@ EngineFault MediaCore::ReadBack(const Command& command, LegSlot& slot) {
   }
   WipeBytes(digits);
   StartPlaying(slot, command.request, std::span(list.data(), used), true);
+  slot.is_reading_back = true;
   list.fill(Recording{});
   asm volatile("" : : "r"(list.data()) : "memory");
   return count == 0 ? EngineFault::kBadArgument : EngineFault::kNone;
@@ -293,6 +307,7 @@ void MediaCore::EmitKey(const LegSlot& slot, const KeyResult& result) {
 }
 
 void MediaCore::HandleKey(LegSlot& slot, const KeyHeard& key) {
+  if (slot.mask != nullptr) SendNeutralKey(slot, key);
   if (!key.begins) {
     if (slot.payment == 0 && !slot.keys_open) RelayKey(slot, key);
     return;
@@ -315,7 +330,7 @@ void MediaCore::HandleKey(LegSlot& slot, const KeyHeard& key) {
 
 // Outside a payment a key goes to whoever hears this leg: an IVR behind us wants it. A tone passes in the audio itself.
 void MediaCore::RelayKey(const LegSlot& slot, const KeyHeard& key) {
-  if (!key.by_event) return;
+  if (!key.by_event || slot.mask != nullptr) return;
   Call& call = calls_[slot.call];
   for (uint8_t i = 0; i < call.count; ++i) {
     if ((call.hears[i] >> slot.place & 1) == 0) continue;
@@ -379,29 +394,30 @@ void MediaCore::SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink) {
 void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink) {
   const uint64_t now_ms = now_us / 1000;
   std::array<const int16_t*, kLegsPerCallMax> said{};
+  std::array<std::array<int16_t, kFrameSamples>, kLegsPerCallMax> masked;   // Written where a leg has a mask, read there only.
   for (uint8_t i = 0; i < call.count; ++i) {
     LegSlot& slot = legs_[call.legs[i]];
     KeyHeard keys[kKeysHeardMax];
     size_t key_count = 0;
     said[i] = slot.leg->Listen(now_ms, keys, &key_count);
     for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
+    if (slot.mask != nullptr) StepMask(slot, said[i], now_ms, masked[i].data());
   }
   for (uint8_t i = 0; i < call.count; ++i) {
     LegSlot& slot = legs_[call.legs[i]];
     std::array<int32_t, kFrameSamples> sum{};
     const bool was_playing = slot.player.MixInto(sum.data());
     if (was_playing && slot.is_playing && !slot.player.IsPlaying()) {
-      slot.is_playing = false;
+      slot.is_playing = slot.is_reading_back = false;
       Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
     } else if (!was_playing && slot.is_playing) {
-      slot.is_playing = false;   // A list of nothing.
+      slot.is_playing = slot.is_reading_back = false;   // A list of nothing.
       Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
     }
     for (uint8_t from = 0; from < call.count; ++from) {
-      if ((call.hears[i] >> from & 1) == 0) continue;
-      // Whatever the matrix says: from the beginning of a payment to its end nobody hears the payer.
-      if (legs_[call.legs[from]].payment != 0) continue;
-      for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += said[from][n];
+      const int16_t* heard = HeardFrom(call, i, from, said[from], masked[from].data());
+      if (heard == nullptr) continue;
+      for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += heard[n];
     }
     std::array<int16_t, kFrameSamples> frame;
     for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));

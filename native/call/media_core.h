@@ -45,7 +45,7 @@ class RecordingTable {
 struct Command {
   enum class Kind : uint8_t {
     kOpenLeg, kUpdateLeg, kCloseLeg, kSetRoutes, kPlay, kStopPlay, kBeginPayment, kEndPayment, kOpenField, kCloseField,
-    kWipeField, kOpenKeys, kCloseKeys, kReadBack, kCopyFields, kSetVoice, kSetToday,
+    kWipeField, kOpenKeys, kCloseKeys, kReadBack, kCopyFields, kSetVoice, kSetToday, kArmMask, kDisarmMask,
   };
   Kind kind = Kind::kOpenLeg;
   uint32_t request = 0;
@@ -57,8 +57,9 @@ struct Command {
   bool flag = false;                              // kPlay: barge-in. kOpenLeg: blocked.
   uint8_t count = 0;
   std::array<int32_t, kPlayListMax> recordings{};
-  struct Pair { uint16_t from; uint16_t to; };
+  struct Pair { uint16_t from; uint16_t to; bool masked = false; };
   std::array<Pair, kLegsPerCallMax * kLegsPerCallMax> routes{};
+  MaskOrder mask;
   FieldOrder order;
   FieldKind field = FieldKind::kNone;
   ReadBackStyle style = ReadBackStyle::kDigits;
@@ -73,10 +74,14 @@ struct Command {
   const Engine::ReadBackVoice* voice = nullptr;
 };
 
+// A proof is three seconds of sound; 50 µs of it in a turn of a call hold up no other.
+constexpr size_t kProofFramesPerTurn = 6;
+inline ProofResult ProveSomeFrames(MaskProof& proof, MaskLine& line, size_t frames) { return proof.Step(line, frames); }
+
 class MediaCore {
  public:
   MediaCore(const EngineLimits& limits, std::unique_ptr<Vault> vault, const RecordingTable& recordings,
-            SpscRing<EngineEvent>& events);
+            SpscRing<EngineEvent>& events, ProveMask prove_mask = &ProveSomeFrames);
   ~MediaCore();
 
   void Execute(Command& command, PacketSink& sink);
@@ -102,6 +107,9 @@ class MediaCore {
     uint32_t play_request = 0;
     Player player;
     VaultHandle payment = 0;
+    Mask* mask = nullptr;                         // Being proven, armed or on its way out.
+    bool is_reading_back = false;
+    uint64_t hush_until_ms = 0;                   // A read-back's echo.
     bool keys_open = false;
     uint16_t keys_allowed = 0;
     uint8_t keys_left = 0;
@@ -112,6 +120,7 @@ class MediaCore {
     uint8_t count = 0;
     std::array<uint16_t, kLegsPerCallMax> legs{};
     std::array<uint8_t, kLegsPerCallMax> hears{}; // Bit f of hears[t]: leg t hears leg f.
+    std::array<uint8_t, kLegsPerCallMax> masked{};   // Bit f of masked[t]: through f's mask, where f pays.
   };
 
   LegSlot* Find(const Command& command);
@@ -122,6 +131,14 @@ class MediaCore {
   EngineFault Play(const Command& command, LegSlot& slot);
   EngineFault OpenField(const Command& command, LegSlot& slot);
   EngineFault ReadBack(const Command& command, LegSlot& slot);
+  EngineFault ArmMask(const Command& command, LegSlot& slot);
+  EngineFault DisarmMask(LegSlot& slot);
+  void GiveMaskBack(LegSlot& slot);
+  void EmitMask(const LegSlot& slot, MaskChange change, ProofResult proof);
+  void StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, int16_t* masked);
+  static bool IsMaskHeard(const LegSlot& slot);
+  const int16_t* HeardFrom(const Call& call, uint8_t to, uint8_t from, const int16_t* said, const int16_t* masked) const;
+  void SendNeutralKey(const LegSlot& slot, const KeyHeard& key);
   void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in);
   void StopPlaying(LegSlot& slot, uint8_t code);
   void HandleKey(LegSlot& slot, const KeyHeard& key);
@@ -134,6 +151,8 @@ class MediaCore {
   void EndRelayedKeys(const LegSlot& slot);
 
   EngineLimits limits_;
+  MaskPool masks_;
+  ProveMask prove_mask_;
   std::unique_ptr<Vault> vault_;
   const RecordingTable& recordings_;
   SpscRing<EngineEvent>& events_;

@@ -285,7 +285,7 @@ EngineFault MediaEngine::SetRoutes(uint32_t request, uint32_t call, std::span<co
     const LegEntry* from = Find(route.from);
     const LegEntry* to = Find(route.to);
     if (from == nullptr || to == nullptr || from->call != known->second || to->call != known->second) return EngineFault::kNoLeg;
-    command.routes[command.count++] = {IndexOf(route.from), IndexOf(route.to)};
+    command.routes[command.count++] = {IndexOf(route.from), IndexOf(route.to), route.masked};
   }
   return Send(std::move(command), 0);
 }
@@ -306,6 +306,22 @@ EngineFault MediaEngine::Play(uint32_t request, LegHandle leg, std::span<const i
 EngineFault MediaEngine::StopPlay(uint32_t request, LegHandle leg) {
   Command command;
   command.kind = Command::Kind::kStopPlay;
+  command.request = request;
+  return Send(std::move(command), leg);
+}
+
+EngineFault MediaEngine::ArmMask(uint32_t request, LegHandle leg, const MaskOrder& order) {
+  if (order.neutral_event > kEventKeyLast) return EngineFault::kBadArgument;
+  Command command;
+  command.kind = Command::Kind::kArmMask;
+  command.request = request;
+  command.mask = order;
+  return Send(std::move(command), leg);
+}
+
+EngineFault MediaEngine::DisarmMask(uint32_t request, LegHandle leg) {
+  Command command;
+  command.kind = Command::Kind::kDisarmMask;
   command.request = request;
   return Send(std::move(command), leg);
 }

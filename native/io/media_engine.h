@@ -30,6 +30,8 @@ class MediaEngine final : public Engine, private PacketSink {
   EngineFault SetRoutes(uint32_t request, uint32_t call, std::span<const Route> routes) override;
   EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) override;
   EngineFault StopPlay(uint32_t request, LegHandle leg) override;
+  EngineFault ArmMask(uint32_t request, LegHandle leg, const MaskOrder& order) override;
+  EngineFault DisarmMask(uint32_t request, LegHandle leg) override;
   EngineFault BeginPayment(uint32_t request, LegHandle leg) override;
   EngineFault EndPayment(uint32_t request, LegHandle leg) override;
   EngineFault OpenField(uint32_t request, LegHandle leg, const FieldOrder& order) override;

@@ -86,6 +86,9 @@ class Leg {
 
   const Endpoint& destination() const { return learned_.IsKnown() ? learned_ : media_.remote; }
   uint64_t last_packet_ms() const { return last_packet_ms_; }
+  // 0: no key by event yet. What was said when it came is still on its way through the jitter buffer.
+  uint64_t last_event_ms() const { return last_event_ms_; }
+  uint32_t playout_delay_ms() const { return playout_.delay_ms(); }
   // Forgets audio and keys that were heard: tones are digits too. A press that is on is not heard a second time.
   void Wipe();
 

@@ -177,6 +177,8 @@ class CardEngine final : public Engine {
   EngineFault UpdateLeg(uint32_t, LegHandle, const MediaConfig&) override { return EngineFault::kNone; }
   EngineFault CloseLeg(uint32_t, LegHandle) override { return EngineFault::kNone; }
   EngineFault SetRoutes(uint32_t, uint32_t, std::span<const Route>) override { return EngineFault::kNone; }
+  EngineFault ArmMask(uint32_t, LegHandle, const MaskOrder&) override { return EngineFault::kNone; }
+  EngineFault DisarmMask(uint32_t, LegHandle) override { return EngineFault::kNone; }
   EngineFault Play(uint32_t, LegHandle, std::span<const int32_t>, bool) override { return EngineFault::kNone; }
   EngineFault StopPlay(uint32_t, LegHandle) override { return EngineFault::kNone; }
   EngineFault BeginPayment(uint32_t, LegHandle) override { return EngineFault::kNone; }

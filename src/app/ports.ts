@@ -185,8 +185,19 @@ export type MediaEvent =
 export interface Route {
   readonly from: LegId;
   readonly to: LegId;
-  /** `open` passes audio and key events; `blocked` passes neither. No row is `blocked`. */
-  readonly mode: 'open' | 'blocked';
+  /**
+   * `open` passes audio and key events; `blocked` passes neither, and no row is `blocked`. From the beginning of a payment
+   * of `from` to its end `open` passes nothing; `masked` passes the audio that the mask of `from` lets through, and
+   * nothing while that is not armed.
+   */
+  readonly mode: 'open' | 'masked' | 'blocked';
+}
+
+export interface MaskOrder {
+  /** What is heard instead of a key. */
+  readonly replace: 'silence' | 'tone' | 'noise';
+  /** What masked listeners get for every key that comes as an event; null: nothing. */
+  readonly neutralKey: string | null;
 }
 
 export type ReadBackStyle = 'digits' | 'lastFour' | 'monthYear';
@@ -230,6 +241,13 @@ export interface MediaPort {
   closeLeg(legId: LegId): Promise<LegStats>;
   /** Replaces the whole matrix of a call. */
   setRoutes(callId: CallId, routes: readonly Route[]): Promise<void>;
+  /**
+   * Settles when what `legId` says to masked listeners goes through a mask that has proved itself; a failure says why
+   * not. From here to `disarmMask` no key of this leg is relayed.
+   */
+  armMask(legId: LegId, order: MaskOrder): Promise<{ readonly delayMs: number }>;
+  /** After the payment; refused during one. */
+  disarmMask(legId: LegId): Promise<void>;
   /** Plays recordings one after the other; `playEnded` follows exactly once. */
   play(
     legId: LegId,

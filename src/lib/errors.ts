@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'WORKER_UNAVAILABLE'
   | 'WORKER_TIMEOUT'
   | 'VAULT_FULL'
+  | 'MASK_NOT_ARMED'
   | 'TEMPLATE_INVALID'
   | 'EGRESS_NOT_ALLOWED'
   | 'GATEWAY_UNREACHABLE'
@@ -62,6 +63,7 @@ export const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
   WORKER_UNAVAILABLE: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: 'try-again-later' },
   WORKER_TIMEOUT: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: 'try-again-later' },
   VAULT_FULL: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: 'try-again-later' },
+  MASK_NOT_ARMED: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: null },
   TEMPLATE_INVALID: { fault: 'operator', retry: 'never', sipStatus: 500, httpStatus: 500, prompt: 'try-again-later' },
   EGRESS_NOT_ALLOWED: { fault: 'operator', retry: 'never', sipStatus: 500, httpStatus: 500, prompt: 'try-again-later' },
   GATEWAY_UNREACHABLE: { fault: 'upstream', retry: 'safe', sipStatus: 503, httpStatus: 502, prompt: 'try-again-later' },

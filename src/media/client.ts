@@ -5,6 +5,7 @@ import type {
   FieldOrder,
   LegStats,
   LocalMedia,
+  MaskOrder,
   MediaEvent,
   MediaPort,
   NegotiatedMedia,
@@ -57,6 +58,8 @@ interface LegState {
   readonly callId: CallId;
   media: WireMedia | undefined;
   local: LocalMedia;
+  /** Armed, or ordered to be. */
+  mask: MaskOrder | null;
 }
 
 interface CallState {
@@ -184,6 +187,13 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       }
       const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
       if (routes.length > 0) await sendRoutes(call, callId, routes).catch((error) => log.error(String(error)));
+      // Masked listeners hear nothing of a payer until this is through; the proof runs anew.
+      for (const { legId, mask } of call.legs.values()) {
+        if (mask === null) continue;
+        arm(call, legId, mask).catch((error) =>
+          log.error('mask not armed again', { callId, legId, reason: String(error) }),
+        );
+      }
     }
   }
 
@@ -211,8 +221,14 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   }
 
   function sendRoutes(call: CallState, callId: CallId, routes: readonly Route[]): Promise<void> {
-    const open = routes.filter((route) => route.mode === 'open').map(({ from, to }) => ({ from, to }));
-    return orderNow(call, 'setRoutes', { callId, routes: open });
+    const heard = routes.filter((route) => route.mode !== 'blocked');
+    const rows = heard.map(({ from, to, mode }) => ({ from, to, masked: mode === 'masked' }));
+    return orderNow(call, 'setRoutes', { callId, routes: rows });
+  }
+
+  function arm(call: CallState, legId: LegId, { replace, neutralKey }: MaskOrder): Promise<{ delayMs: number }> {
+    const value = { legId, replace, neutralKey: neutralKey ?? '' };
+    return call.worker.connection.ask('armMask', value, 'maskArmed', ORDER_TIMEOUT_MS);
   }
 
   function forgetLeg(call: CallState, legId: LegId): void {
@@ -242,7 +258,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         calls.set(callId, call);
       }
       const wire = media === null ? undefined : toWireMedia(media);
-      const leg: LegState = { legId, callId, media: wire, local: { address: '', port: 0 } };
+      const leg: LegState = { legId, callId, media: wire, local: { address: '', port: 0 }, mask: null };
       call.legs.set(legId, leg);
       callOfLeg.set(legId, callId);
       try {
@@ -288,6 +304,22 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       call.routes = routes;
       await call.worker.recreated;
       await sendRoutes(call, callId, routes);
+    },
+
+    async armMask(legId, mask) {
+      const call = callOf(legId);
+      const leg = call.legs.get(legId);
+      await call.worker.recreated;
+      const armed = await arm(call, legId, mask);
+      if (leg !== undefined) leg.mask = mask;
+      return { delayMs: armed.delayMs };
+    },
+
+    async disarmMask(legId) {
+      const call = callOf(legId);
+      await order(call, 'disarmMask', { legId });
+      const leg = call.legs.get(legId);
+      if (leg !== undefined) leg.mask = null;
     },
 
     play: async (legId, { playId, recordings, bargeIn, locale = options.locale }) =>

@@ -33,6 +33,7 @@ export const EVENT_KINDS = {
   7: 'legSilent',
   8: 'sourceLearned',
   9: 'relayedKey',
+  10: 'maskChanged',
 } as const;
 export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
 
@@ -72,8 +73,25 @@ export const LEG_ORDERS = {
   closeField: 5,
   wipeField: 6,
   closeKeys: 7,
+  disarmMask: 8,
 } as const;
 
+/** `enum MaskFill`: what is heard instead of a key. */
+export const MASK_FILLS = ['silence', 'tone', 'noise'] as const;
+/** `enum MaskChange`, codes of kMaskChanged. */
+export const MASK_CHANGES = ['open', 'armed', 'failed'] as const;
+/** `enum ProofResult`: why a mask was not armed. */
+export const PROOF_RESULTS = [
+  'is not over',
+  'is passed',
+  'heard a key behind the mask',
+  'measured a tone behind the mask',
+  'found other sound altered by the mask',
+  'cannot hear keys before the mask',
+] as const;
+
+/** Numbers of a route: from, to, masked. */
+export const ROUTE_LENGTH = 3;
 /** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
 export const VOICE_LENGTH = 123;
 export const STATS_LENGTH = 15;

@@ -28,7 +28,8 @@ interface NativeEngine {
     media: Int32Array,
   ): [fault: number, leg: number, port: number];
   updateLeg(request: number, leg: number, remoteAddress: string, remotePort: number, media: Int32Array): number;
-  setRoutes(request: number, call: number, pairs: Uint32Array): number;
+  setRoutes(request: number, call: number, routes: Uint32Array): number;
+  armMask(request: number, leg: number, fill: number, neutralEvent: number): number;
   play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean): number;
   openField(request: number, leg: number, field: number, lengthMin: number, lengthMax: number, brands: number): number;
   openKeys(request: number, leg: number, allowedEvents: number, lengthMax: number): number;
@@ -88,6 +89,13 @@ export interface EngineOptions {
   readonly jitterMsMax: number;
   /** Called on the JavaScript thread with events in the order in which they happened. */
   readonly onEvent: (event: EngineEvent) => void;
+}
+
+/** `masked`: during `from`'s payment through its mask, and not at all while that is not armed. */
+export interface EngineRoute {
+  readonly from: number;
+  readonly to: number;
+  readonly masked: boolean;
 }
 
 export type LegOrderName = keyof typeof LEG_ORDERS;
@@ -153,8 +161,14 @@ export class Engine {
     refuse(this.#native.updateLeg(request, leg, media.remoteAddress, media.remotePort, mediaNumbers(media)));
   }
 
-  setRoutes(request: number, call: number, pairs: readonly (readonly [from: number, to: number])[]): void {
-    refuse(this.#native.setRoutes(request, call, Uint32Array.from(pairs.flat())));
+  setRoutes(request: number, call: number, routes: readonly EngineRoute[]): void {
+    const numbers = routes.flatMap(({ from, to, masked }) => [from, to, masked ? 1 : 0]);
+    refuse(this.#native.setRoutes(request, call, Uint32Array.from(numbers)));
+  }
+
+  /** `maskChanged` tells when it is armed and proven. `neutralEvent` -1: keys by event are left out altogether. */
+  armMask(request: number, leg: number, fill: number, neutralEvent: number): void {
+    refuse(this.#native.armMask(request, leg, fill, neutralEvent));
   }
 
   play(request: number, leg: number, recordings: readonly number[], bargeIn: boolean): void {

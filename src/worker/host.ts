@@ -1,7 +1,17 @@
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { EVENT_KEYS, FIELD_ENDS, FIELDS, KEYS, PLAY_ENDS, READ_BACK_STYLES } from './contract.ts';
+import {
+  EVENT_KEYS,
+  FIELD_ENDS,
+  FIELDS,
+  KEYS,
+  MASK_CHANGES,
+  MASK_FILLS,
+  PLAY_ENDS,
+  PROOF_RESULTS,
+  READ_BACK_STYLES,
+} from './contract.ts';
 import type { Engine, EngineEvent, LegOrderName } from './engine.ts';
 import { EngineRefusal } from './engine.ts';
 import type { Voice } from './recordings.ts';
@@ -9,6 +19,8 @@ import type { Answer, Answers, Event, Order, Orders, WireFacts } from './wire.ts
 
 /** The engine answers within a tick; without an answer for so long it is broken, and control hears so. */
 const ENGINE_ANSWER_MS_MAX = 2000;
+/** The proof takes half a second, stretching the line as long again. */
+const MASK_ARM_MS_MAX = 2000;
 
 /** Fills, encrypts, sends and scrubs natively; `leg` null sends no card field. */
 export interface Egress {
@@ -69,6 +81,8 @@ export class Host {
   /** The leg that pays, by payment. */
   readonly #payments = new Map<string, LegEntry>();
   readonly #waiting = new Map<number, (event: EngineEvent | null) => void>();
+  /** Legs whose mask is being armed. */
+  readonly #arming = new Map<LegEntry, (event: EngineEvent | null) => void>();
   readonly #plays = new Map<number, { readonly playId: string; readonly callId: string }>();
   #lastRequest = 0;
   #lastCall = 0;
@@ -130,6 +144,10 @@ export class Host {
     const { emit } = this.#options;
     const field = FIELDS[event.field] ?? '';
     switch (event.kind) {
+      case 'maskChanged':
+        // An earlier mask that is open now says nothing of the one being armed.
+        if (MASK_CHANGES[event.code] !== 'open') this.#arming.get(leg)?.(event);
+        return;
       case 'fieldKey': {
         const value = { key: KEYS[event.code] ?? 'digit' };
         emit(leg.callId, { kind: 'fieldKey', value: field === '' ? value : { ...value, field, facts: event.facts } });
@@ -176,8 +194,20 @@ export class Host {
       case 'setRoutes': {
         const call = this.#calls.get(order.value.callId);
         if (call === undefined) throw new HostFault('CALL_NOT_FOUND', 'no such call');
-        const pairs = order.value.routes.map(({ from, to }) => [this.#leg(from).handle, this.#leg(to).handle] as const);
-        await this.#ask((request) => engine.setRoutes(request, call.number, pairs));
+        const routes = order.value.routes.map(({ from, to, masked }) => {
+          return { from: this.#leg(from).handle, to: this.#leg(to).handle, masked };
+        });
+        await this.#ask((request) => engine.setRoutes(request, call.number, routes));
+        return done();
+      }
+      case 'armMask':
+        return this.#armMask(order.value);
+      case 'disarmMask': {
+        const leg = this.#leg(order.value.legId);
+        // The engine refuses it too; here it can be said in words.
+        if ([...this.#payments.values()].includes(leg))
+          throw new HostFault('PAYMENT_IN_PROGRESS', 'a payer is not unmasked before his payment has ended');
+        await this.#order('disarmMask', leg.handle);
         return done();
       }
       case 'play':
@@ -250,6 +280,29 @@ export class Host {
     return this.#opened(leg);
   }
 
+  /** The engine takes the order at once and says later whether the mask was proven. */
+  async #armMask({ legId, replace, neutralKey }: Orders['armMask']): Promise<Answer> {
+    const leg = this.#leg(legId);
+    const fill = (MASK_FILLS as readonly string[]).indexOf(replace);
+    const neutralEvent = EVENT_KEYS.indexOf(neutralKey);
+    if (fill < 0) throw new HostFault('REQUEST_INVALID', `no replacement ${replace}`);
+    if (neutralKey.length > 1 || neutralEvent < 0) throw new HostFault('REQUEST_INVALID', `no key ${neutralKey}`);
+    if (this.#arming.has(leg)) throw new HostFault('REQUEST_INVALID', 'the mask is being armed');
+    let timer: Timer | null = null;
+    const changed = new Promise<EngineEvent | null>((resolve) => {
+      this.#arming.set(leg, resolve);
+      timer = this.#options.clock.startTimer(MASK_ARM_MS_MAX, () => resolve(null));
+    });
+    try {
+      const event = neutralKey === '' ? -1 : neutralEvent;
+      await this.#ask((request) => this.#options.engine.armMask(request, leg.handle, fill, event));
+      return armed(await changed);
+    } finally {
+      (timer as Timer | null)?.cancel();
+      this.#arming.delete(leg);
+    }
+  }
+
   #opened(leg: LegEntry): Answer {
     return { kind: 'legOpened', value: { localAddress: this.#options.localAddress, localPort: leg.port } };
   }
@@ -257,6 +310,7 @@ export class Host {
   #forget(leg: LegEntry): void {
     this.#legs.delete(leg.legId);
     this.#legOfHandle.delete(leg.handle);
+    this.#arming.get(leg)?.(null);
     for (const [paymentId, payer] of this.#payments) if (payer === leg) this.#payments.delete(paymentId);
     const call = this.#calls.get(leg.callId);
     call?.legs.delete(leg.legId);
@@ -358,6 +412,13 @@ export class Host {
 const done = (): Answer => ({ kind: 'done', value: {} });
 
 const failed = (code: ErrorCode, message: string): Answer => ({ kind: 'failed', value: { code, message } });
+
+function armed(event: EngineEvent | null): Answer {
+  const change = event === null ? 'open' : (MASK_CHANGES[event.code] ?? 'open');
+  if (event !== null && change === 'armed') return { kind: 'maskArmed', value: { delayMs: event.valueMs } };
+  if (event === null || change === 'open') return failed('MASK_NOT_ARMED', 'the mask was not armed in time');
+  return failed('MASK_NOT_ARMED', `the proof ${PROOF_RESULTS[event.field] ?? 'failed'}`);
+}
 
 function fieldNumber(name: string): number {
   const number = (FIELDS as readonly string[]).indexOf(name);

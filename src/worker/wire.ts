@@ -33,7 +33,9 @@ export interface Orders {
   openLeg: { callId: string; legId: string; localPort: number; media?: WireMedia; blocked: boolean };
   updateLeg: { legId: string; media: WireMedia };
   closeLeg: { legId: string };
-  setRoutes: { callId: string; routes: readonly { from: string; to: string }[] };
+  setRoutes: { callId: string; routes: readonly { from: string; to: string; masked: boolean }[] };
+  armMask: { legId: string; replace: string; neutralKey: string };
+  disarmMask: { legId: string };
   play: { legId: string; playId: string; locale: string; recordings: readonly string[]; bargeIn: boolean };
   stopPlay: { legId: string };
   beginPayment: { callId: string; paymentId: string; legId: string };
@@ -87,6 +89,7 @@ export interface WireStats {
 export interface Answers {
   done: Record<never, never>;
   failed: { code: string; message: string };
+  maskArmed: { delayMs: number };
   legOpened: { localAddress: string; localPort: number };
   stats: WireStats;
   facts: WireFacts;

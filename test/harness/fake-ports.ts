@@ -260,6 +260,11 @@ export class FakeWorld {
         this.#enter('setRoutes');
         this.routes.push(routes);
       },
+      armMask: async () => {
+        this.#enter('armMask');
+        return { delayMs: 60 };
+      },
+      disarmMask: async () => this.#enter('disarmMask'),
       play: async (_, { playId, recordings }) => {
         this.#enter('play');
         this.said.push(...recordings);

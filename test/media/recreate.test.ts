@@ -151,6 +151,52 @@ describe('calls whose worker dies', () => {
   );
 
   it(
+    'keep a masked listener deaf to the payer until the mask is proven again',
+    async () => {
+      const agent = createSocket('udp4');
+      await new Promise<void>((resolve) => agent.bind(0, '127.0.0.1', resolve));
+      const heard: { at: number; loud: boolean }[] = [];
+      agent.on('message', (packet) => {
+        if ((packet[1] ?? 0) === 101 || packet.length !== 172) return;
+        heard.push({ at: systemClock.now(), loud: packet.subarray(12).some((code) => (code & 0x7f) < 0x40) });
+      });
+      const events: MediaEvent[] = [];
+      client.listen('ca_1', (event) => events.push(event));
+      const local = await client.openLeg({ callId: 'ca_1', legId: 'le_payer', media: media() });
+      const remotePort = (agent.address() as AddressInfo).port;
+      await client.openLeg({ callId: 'ca_1', legId: 'le_agent', media: { ...media(), remotePort } });
+      await client.setRoutes('ca_1', [{ from: 'le_payer', to: 'le_agent', mode: 'masked' }]);
+      await client.beginPayment('ca_1', 'pa_1', 'le_payer');
+      await client.armMask('le_payer', { replace: 'silence', neutralKey: null });
+      let isSpeaking = true;
+      const speakOn = () => {
+        if (!isSpeaking) return;
+        speak(local.port);
+        systemClock.startTimer(20, speakOn);
+      };
+      speakOn();
+      try {
+        await until(() => heard.some((one) => one.loud));
+        await kill();
+        const killedAt = systemClock.now();
+        worker = start();
+        await until(() => events.filter((event) => event.kind === 'legRecreated').length === 2);
+        const standsAt = systemClock.now();
+        await until(() => heard.some((one) => one.loud && one.at > standsAt));
+        const first = heard.find((one) => one.loud && one.at > standsAt);
+        // The proof alone takes half a second; until it is through, what he hears is silence and not the payer.
+        expect((first?.at ?? 0) - standsAt).toBeGreaterThan(300);
+        expect(heard.filter((one) => one.at > standsAt && !one.loud).length).toBeGreaterThan(10);
+        expect(heard.filter((one) => one.loud && one.at > killedAt && one.at < standsAt)).toEqual([]);
+      } finally {
+        isSpeaking = false;
+        agent.close();
+      }
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
     'keep their ports although new calls come at once',
     async () => {
       const legs = Array.from({ length: 8 }, (_, i) => ({ callId: `ca_${i}`, legId: `le_${i}` }));

@@ -25,7 +25,7 @@ const FRAMES: readonly Frame[] = [
   {
     type: 'request',
     requestId: 3,
-    order: { kind: 'setRoutes', value: { callId: 'c', routes: [{ from: 'a', to: 'b' }] } },
+    order: { kind: 'setRoutes', value: { callId: 'c', routes: [{ from: 'a', to: 'b', masked: true }] } },
   },
   {
     type: 'request',
