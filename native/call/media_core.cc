@@ -391,6 +391,28 @@ void MediaCore::SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink) {
   }
 }
 
+// What a leg is told: the prompt that it hears, and others' voices. Summed in 32 bits and clipped once; one voice alone is
+// passed on as it is, and silence is made once for all.
+const int16_t* MediaCore::Mix(LegSlot& slot, std::span<const int16_t* const> voices, int16_t* frame) {
+  static constexpr std::array<int16_t, kFrameSamples> kSilence{};
+  if (!slot.is_playing && !slot.player.IsPlaying()) {
+    if (voices.empty()) return kSilence.data();
+    if (voices.size() == 1) return voices.front();
+  }
+  std::array<int32_t, kFrameSamples> sum{};
+  const bool was_playing = slot.player.MixInto(sum.data());
+  // A list of nothing was never playing.
+  if (slot.is_playing && !(was_playing && slot.player.IsPlaying())) {
+    slot.is_playing = slot.is_reading_back = false;
+    Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
+  }
+  for (const int16_t* voice : voices) {
+    for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += voice[n];
+  }
+  for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));
+  return frame;
+}
+
 void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink) {
   const uint64_t now_ms = now_us / 1000;
   std::array<const int16_t*, kLegsPerCallMax> said{};
@@ -405,23 +427,14 @@ void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, Pack
   }
   for (uint8_t i = 0; i < call.count; ++i) {
     LegSlot& slot = legs_[call.legs[i]];
-    std::array<int32_t, kFrameSamples> sum{};
-    const bool was_playing = slot.player.MixInto(sum.data());
-    if (was_playing && slot.is_playing && !slot.player.IsPlaying()) {
-      slot.is_playing = slot.is_reading_back = false;
-      Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
-    } else if (!was_playing && slot.is_playing) {
-      slot.is_playing = slot.is_reading_back = false;   // A list of nothing.
-      Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
-    }
+    std::array<const int16_t*, kLegsPerCallMax> voices;
+    size_t voice_count = 0;
     for (uint8_t from = 0; from < call.count; ++from) {
       const int16_t* heard = HeardFrom(call, i, from, said[from], masked[from].data());
-      if (heard == nullptr) continue;
-      for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += heard[n];
+      if (heard != nullptr) voices[voice_count++] = heard;
     }
     std::array<int16_t, kFrameSamples> frame;
-    for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));
-    slot.leg->Speak(frame.data(), clock_ms);
+    slot.leg->Speak(Mix(slot, std::span(voices.data(), voice_count), frame.data()), clock_ms);
     SendDue(call.legs[i], clock_ms, sink);
 
     uint8_t report[kRtcpBytesMax];

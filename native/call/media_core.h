@@ -146,6 +146,7 @@ class MediaCore {
   void EmitKey(const LegSlot& slot, const KeyResult& result);
   void Emit(EventKind kind, const LegSlot* slot, uint8_t code, uint32_t request, uint8_t field = 0,
             const FieldFacts* facts = nullptr, uint32_t value_ms = 0);
+  const int16_t* Mix(LegSlot& slot, std::span<const int16_t* const> voices, int16_t* frame);
   void ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink);
   void SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink);
   void EndRelayedKeys(const LegSlot& slot);
