@@ -17,6 +17,7 @@ constexpr size_t kCommandSlots = 4096;
 constexpr size_t kEventSlots = 32768;
 constexpr size_t kReadyMax = 1024;                // Sockets read in one tick; the others are first in the next.
 constexpr size_t kCommandsPerTickMax = 256;
+constexpr size_t kSendsMax = 1024;                 // Of one pass; more go in a second.
 // Which of a leg's sockets; its index stands below.
 constexpr uint64_t kStrayTag = 1U << 16;
 constexpr uint64_t kRtcpTag = 1U << 17;
@@ -76,7 +77,7 @@ std::unique_ptr<Engine> Engine::Create(const EngineLimits& limits, std::unique_p
 MediaEngine::MediaEngine(const EngineLimits& limits, std::unique_ptr<Vault> vault)
     : limits_(limits), commands_(kCommandSlots), events_(kEventSlots), closed_(kLegsMax),
       core_(limits, std::move(vault), recordings_, events_), legs_(kLegsMax), calls_(kCallsMax),
-      next_port_(limits.port_first) {}
+      next_port_(limits.port_first), outgoing_(std::make_unique<Outgoing[]>(kSendsMax)) {}
 
 bool MediaEngine::Start(std::string* error) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
@@ -476,11 +477,13 @@ void MediaEngine::Run() {
     ReceiveReady(0);
     const bool had_events = !events_.Empty();
     core_.Tick(tick++, NowUs(), *this);
+    SendQueued();
     if (had_events || !events_.Empty()) Signal(event_signal_);
   }
   // What was ordered before Close is carried out, or an egress job would wait for its fields for good.
   while (!commands_.Empty()) RunCommands();
   core_.CloseAll(*this);
+  SendQueued();
 }
 
 void MediaEngine::RunCommands() {
@@ -559,22 +562,42 @@ void MediaEngine::Receive(uint64_t tag, uint64_t now_us) {
 
 void MediaEngine::SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) {
   const LegEntry& entry = legs_[leg];
-  if (to == entry.connected_to) {
-    (void)send(entry.sockets.peer, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    return;
-  }
-  sockaddr_storage address;
-  const socklen_t length = ToSockaddr(to, &address);
-  (void)sendto(entry.sockets.peer, bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  Queue(entry.sockets.peer, to == entry.connected_to, bytes, to);
 }
 
 void MediaEngine::SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) {
-  sockaddr_storage address;
-  const socklen_t length = ToSockaddr(to, &address);
-  (void)sendto(legs_[leg].sockets.rtcp, bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  Queue(legs_[leg].sockets.rtcp, false, bytes, to);
+}
+
+void MediaEngine::Queue(int fd, bool is_connected, std::span<const uint8_t> bytes, const Endpoint& to) {
+  if (bytes.size() > kRtpPacketBytesMax) return;   // The core writes into as many.
+  if (outgoing_count_ == kSendsMax) SendQueued();
+  Outgoing& packet = outgoing_[outgoing_count_++];
+  packet.fd = fd;
+  packet.is_connected = is_connected;
+  packet.length = static_cast<uint16_t>(bytes.size());
+  packet.to = to;
+  std::memcpy(packet.bytes.data(), bytes.data(), bytes.size());
+}
+
+void MediaEngine::SendQueued() {
+  for (size_t i = 0; i < outgoing_count_; ++i) {
+    Outgoing& packet = outgoing_[i];
+    if (packet.is_connected) {
+      (void)send(packet.fd, packet.bytes.data(), packet.length, MSG_NOSIGNAL);
+    } else {
+      sockaddr_storage address;
+      const socklen_t length = ToSockaddr(packet.to, &address);
+      (void)sendto(packet.fd, packet.bytes.data(), packet.length, MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+    }
+    std::memset(packet.bytes.data(), 0, packet.length);   // A read-back is digits too.
+  }
+  asm volatile("" : : "r"(outgoing_.get()) : "memory");
+  outgoing_count_ = 0;
 }
 
 void MediaEngine::Closed(uint16_t leg) {
+  SendQueued();   // The control thread may close the sockets from here on.
   --legs_live_;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.peer, nullptr);
   epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.stray, nullptr);

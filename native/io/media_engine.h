@@ -1,7 +1,7 @@
 // The Engine of call/engine.h: one media thread around a MediaCore, and what the control thread keeps of it.
 //
 // Every 5 ms the media thread wakes by an absolute clock, so that no delay adds up: commands, one packet from each socket
-// that has one, the calls whose turn it is, sends. It sleeps without a clock while there is no leg.
+// that has one, the calls whose turn it is, then all sends in one pass. It sleeps without a clock while there is no leg.
 #pragma once
 
 #include <atomic>
@@ -57,6 +57,15 @@ class MediaEngine final : public Engine, private PacketSink {
     Endpoint connected_to;                        // Of `sockets.peer`; the media thread's.
     std::unique_ptr<Leg> leg;
   };
+  // A packet made in this step. They leave together: a send then finds the kernel's code in the cache, and whoever takes
+  // them is woken once and not for each.
+  struct Outgoing {
+    int fd;
+    uint16_t length;
+    bool is_connected;
+    Endpoint to;
+    std::array<uint8_t, kRtpPacketBytesMax> bytes;
+  };
   struct CallEntry {
     uint32_t number = 0;
     uint8_t legs = 0;
@@ -79,6 +88,8 @@ class MediaEngine final : public Engine, private PacketSink {
   void SendRtp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override;
   void SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) override;
   void Closed(uint16_t leg) override;
+  void Queue(int fd, bool is_connected, std::span<const uint8_t> bytes, const Endpoint& to);
+  void SendQueued();
   void RunWaker();
   static void Signal(int fd);
 
@@ -97,7 +108,9 @@ class MediaEngine final : public Engine, private PacketSink {
   size_t legs_open_ = 0;
 
   std::atomic<bool> stopping_{false};
-  size_t legs_live_ = 0;                          // Media thread's count.
+  std::unique_ptr<Outgoing[]> outgoing_;          // Media thread's, as what follows.
+  size_t outgoing_count_ = 0;
+  size_t legs_live_ = 0;
   std::atomic<uint64_t> ticks_late_{0};
   std::atomic<uint64_t> ticks_skipped_{0};
   int epoll_ = -1;
