@@ -74,7 +74,10 @@ function reelsToRaw(folder: string): string[] {
   const names = readdirSync(REELS).filter((name) => name.endsWith('.flac'));
   return names.map((name) => {
     const raw = join(folder, name.replace('.flac', '.raw'));
-    writeFileSync(raw, run('sox', [...MU_LAW, '-', ...RAW, '-'], run('sox', [join(REELS, name), ...MU_LAW, '-'])));
+    writeFileSync(
+      raw,
+      run('sox', ['-D', ...MU_LAW, '-', ...RAW, '-'], run('sox', ['-D', join(REELS, name), ...MU_LAW, '-'])),
+    );
     return raw;
   });
 }
@@ -125,7 +128,7 @@ function search(report: Report, mask: string, presses: string, folder: string): 
         .match(/^[\d.]+ /gm) ?? []
     ).length;
   const byMultimon = (raw: string) => {
-    const wide = run('sox', [...RAW, raw, '-t', 'raw', '-r', '22050', '-']);
+    const wide = run('sox', ['-D', ...RAW, raw, '-t', 'raw', '-r', '22050', '-']);
     return (run('multimon-ng', ['-q', '-a', 'DTMF', '-t', 'raw', '-'], wide).toString().match(/DTMF/g) ?? []).length;
   };
   for (const name of readdirSync(presses).filter((file) => file.endsWith('.raw'))) {

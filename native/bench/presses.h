@@ -44,6 +44,7 @@ inline double TailMs(const PressCondition& c) {
   return std::max({c.column_late_ms, c.echo_db > -90 ? c.echo_ms : 0.0, c.conceal > 0 ? 40.0 : 0.0});
 }
 
+// Of the frames in which somebody speaks; 0 where that is less than a fifth of them.
 inline double ActiveRms(std::span<const int16_t> speech) {
   constexpr double kActive = 1e4;                               // Mean square of a frame that counts, as corpus.c has it.
   double sum = 0;
@@ -53,7 +54,7 @@ inline double ActiveRms(std::span<const int16_t> speech) {
     for (size_t i = 0; i < 160; ++i) power += static_cast<double>(speech[n + i]) * speech[n + i];
     if (power / 160 > kActive) sum += power, count += 160;
   }
-  return count > 0 ? std::sqrt(sum / count) : 1;
+  return count * 5 >= static_cast<double>(speech.size()) ? std::sqrt(sum / count) : 0;
 }
 
 struct Presses {
@@ -140,9 +141,14 @@ class PressMaker {
     // Ten seconds each from anywhere, at one active level: many voices, none louder than was asked for.
     constexpr size_t kPiece = 80000;
     for (size_t n = 0; n < x->size(); n += kPiece) {
-      const auto from = static_cast<size_t>(Uniform() * static_cast<double>(speech_.size() - kPiece));
-      const auto piece = speech_.subspan(from, kPiece);
-      const double gain = rms / std::pow(10, c.tones_over_speech_db / 20) / ActiveRms(piece);
+      std::span<const int16_t> piece;
+      double active = 0;
+      for (int tries = 0; active == 0 && tries < 1000; ++tries) {
+        piece = speech_.subspan(static_cast<size_t>(Uniform() * static_cast<double>(speech_.size() - kPiece)), kPiece);
+        active = ActiveRms(piece);
+      }
+      if (active == 0) continue;                                // Nobody speaks anywhere.
+      const double gain = rms / std::pow(10, c.tones_over_speech_db / 20) / active;
       for (size_t i = 0; i < kPiece && n + i < x->size(); ++i) (*x)[n + i] += gain * piece[i];
     }
   }
