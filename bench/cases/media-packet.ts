@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchCase } from '../case.ts';
 import { buildNativeBench, buildTool, scratch } from '../native-build.ts';
 
-const LEGS = [400, 1000];
+const TRIALS = [400, 1000].flatMap((legs) => [false, true].map((masked) => ({ legs, masked })));
 const SECONDS = 5;
 // Below the range that the kernel gives to others (32768).
 const PORT_FIRST = 27_000;
@@ -18,22 +18,32 @@ interface Load {
   readonly lagMs: number;
 }
 
-/** Starts a program pinned to a core (where taskset is); settles with what it printed. */
-function pinned(core: number, program: string, ...args: string[]): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+interface Running {
+  /** Settles when it says `ready`. */
+  readonly ready: Promise<void>;
+  /** Settles with what it printed. */
+  readonly ended: Promise<string>;
+}
+
+/** Starts a program pinned to a core (where taskset is). */
+function pinned(core: number, program: string, ...args: string[]): Running {
+  const ended = Promise.withResolvers<string>();
+  const ready = Promise.withResolvers<void>();
   const child = spawn('taskset', ['-c', String(core), program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
-  child.stdout.on('data', (bytes: Buffer) => {
+  const keep = (bytes: Buffer) => {
     text += bytes.toString();
+    if (/^ready$/m.test(text)) ready.resolve();
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  child.on('error', ended.reject);
+  child.on('exit', (code) => {
+    ready.resolve();
+    if (code === 0) ended.resolve(text);
+    else ended.reject(new Error(`${program} ended with ${code}: ${text}`));
   });
-  child.stderr.on('data', (bytes: Buffer) => {
-    text += bytes.toString();
-  });
-  child.on('error', reject);
-  child.on('exit', (code) =>
-    code === 0 ? resolve(text) : reject(new Error(`${program} ended with ${code}: ${text}`)),
-  );
-  return promise;
+  return { ready: ready.promise, ended: ended.promise };
 }
 
 function field(text: string, pattern: RegExp): number {
@@ -66,25 +76,28 @@ export const bench: BenchCase = {
       Uint8Array.from({ length: 80_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 24) & 0xff),
     );
 
-    for (const legs of LEGS) {
+    const generate = async (legsFile: string) =>
+      readLoad(await pinned(0, rtpgen, legsFile, String(SECONDS), noise).ended);
+    const ports = [String(PORT_FIRST), String(PEER_PORT_FIRST)];
+    for (const { legs, masked } of TRIALS) {
       const relayLegs = join(folder, 'relay-legs.txt');
       const lines = Array.from({ length: legs }, (_, i) => `${PEER_PORT_FIRST + i} 127.0.0.1 ${PORT_FIRST + i}`);
       writeFileSync(relayLegs, `${lines.join('\n')}\n`);
-      const floor = pinned(1, relay, String(legs), String(PORT_FIRST), String(PEER_PORT_FIRST), String(SECONDS + 2));
+      const floor = pinned(1, relay, String(legs), ...ports, String(SECONDS + 2));
       await sleep(SETTLE_MS);
-      const floorLoad = readLoad(await pinned(0, rtpgen, relayLegs, String(SECONDS), noise));
-      const floorUs = field(await floor, /us_per_packet ([\d.]+)/);
+      const floorLoad = await generate(relayLegs);
+      const floorUs = field(await floor.ended, /us_per_packet ([\d.]+)/);
 
       const ourLegs = join(folder, 'our-legs.txt');
-      const ports = [String(PORT_FIRST), String(PEER_PORT_FIRST)];
       // Longer than the generator, or its last packets would count as lost.
-      const ours = pinned(1, join(programs, 'media_bench'), String(legs), ...ports, String(SECONDS + 4), ourLegs);
-      await sleep(SETTLE_MS);
-      const ourLoad = readLoad(await pinned(0, rtpgen, ourLegs, String(SECONDS), noise));
-      const text = await ours;
+      const argv = [String(legs), ...ports, String(SECONDS + 4), ourLegs, ...(masked ? ['masked'] : [])];
+      const ours = pinned(1, join(programs, 'media_bench'), ...argv);
+      await ours.ready;
+      const ourLoad = await generate(ourLegs);
+      const text = await ours.ended;
       const usPerPacket = field(text, /"usPerPacket":([\d.]+)/);
 
-      const at = (metric: string) => `${metric}, ${legs} legs`;
+      const at = (metric: string) => `${metric}, ${legs} legs${masked ? ', one of two masked' : ''}`;
       report({ metric: at('cpu per packet'), value: usPerPacket, unit: 'us', peer: 'relay.c', peerValue: floorUs });
       report({ metric: at('ratio to the bare relay'), value: usPerPacket / floorUs, unit: 'x' });
       report({ metric: at('memory per call'), value: field(text, /"kbPerCall":([\d.]+)/), unit: 'kB' });

@@ -1,6 +1,7 @@
 // The engine under load from outside: LEGS legs in two-leg calls, everyone heard by the other, for SECONDS. Prints where
 // each leg listens (for a generator), then what a packet cost.
-//   media_bench LEGS PORT_FIRST PEER_PORT_FIRST SECONDS LEGS_FILE
+//   media_bench LEGS PORT_FIRST PEER_PORT_FIRST SECONDS LEGS_FILE [masked]
+// masked: the first leg of every call has a mask, armed and proven before the measuring begins, and the other hears it so.
 // Leg i expects its peer at 127.0.0.1:PEER_PORT_FIRST+i. LEGS_FILE gets "<peer port> 127.0.0.1 <leg port>" a line.
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +21,7 @@ using namespace hushtone;
 namespace {
 
 constexpr auto kMargin = std::chrono::milliseconds(1500);
+constexpr int kArmSecondsMax = 30;
 
 double CpuSeconds() {
   rusage used{};
@@ -40,6 +43,23 @@ LegStats Sum(Engine& engine, const std::vector<LegHandle>& legs) {
   return sum;
 }
 
+// Every call's mask has been proven and armed.
+bool WaitForMasks(Engine& engine, size_t count) {
+  size_t armed = 0;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(kArmSecondsMax);
+  while (armed < count && std::chrono::steady_clock::now() < until) {
+    EngineEvent events[64];
+    uint64_t lost = 0;
+    const size_t taken = engine.Drain(events, &lost);
+    for (size_t i = 0; i < taken; ++i) {
+      const bool is_mask = events[i].kind == static_cast<uint16_t>(EventKind::kMaskChanged);
+      armed += is_mask && events[i].code == static_cast<uint8_t>(MaskChange::kArmed) ? 1u : 0u;
+    }
+    if (taken == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return armed == count;
+}
+
 long ResidentKb() {
   long pages = 0;
   if (FILE* file = std::fopen("/proc/self/statm", "r")) {
@@ -52,8 +72,9 @@ long ResidentKb() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 6) {
-    std::fprintf(stderr, "usage: media_bench LEGS PORT_FIRST PEER_PORT_FIRST SECONDS LEGS_FILE\n");
+  const bool masked = count == 7 && std::strcmp(arguments[6], "masked") == 0;
+  if (count != 6 && !masked) {
+    std::fprintf(stderr, "usage: media_bench LEGS PORT_FIRST PEER_PORT_FIRST SECONDS LEGS_FILE [masked]\n");
     return 2;
   }
   const int legs = std::atoi(arguments[1]);
@@ -98,10 +119,16 @@ int main(int count, char** arguments) {
     handles.push_back(leg);
     std::fprintf(file, "%d 127.0.0.1 %d\n", peer_first + i, int{port});
     if (i % 2 == 0) continue;
-    const Engine::Route routes[] = {{handles[handles.size() - 2], leg}, {leg, handles[handles.size() - 2]}};
+    const LegHandle first = handles[handles.size() - 2];
+    const Engine::Route routes[] = {{first, leg, masked}, {leg, first}};
     while (engine->SetRoutes(0, open.call, routes) == EngineFault::kRingFull) std::this_thread::yield();
+    while (masked && engine->ArmMask(0, first, MaskOrder{}) == EngineFault::kRingFull) std::this_thread::yield();
   }
   std::fclose(file);
+  if (masked && !WaitForMasks(*engine, static_cast<size_t>(legs) / 2)) {
+    std::fprintf(stderr, "media_bench: not every mask was armed within %d s\n", kArmSecondsMax);
+    return 1;
+  }
   std::printf("ready\n");
   std::fflush(stdout);
   // The generator starts after "ready" and may end before us: only what lies between counts.
