@@ -44,7 +44,7 @@ const SIDEWAYS: ReadonlyArray<readonly [from: RegExp, to: RegExp, why: string]> 
   [/^src\/media\//, /^src\/worker\/wire\.ts$/, 'the protocol between control and worker is one file'],
 ];
 
-/** Native: addon → { io, egress } → call → leg → mask → { rtp, dtmf, audio, vault } → base. The mask proves itself by the decoder. */
+/** Native: addon → { io, egress } → call → leg → mask → { rtp, srtp, dtmf, audio, vault } → base. The mask proves itself by the decoder. */
 const NATIVE_FLOOR_OF: Readonly<Record<string, number>> = {
   addon: 8,
   io: 7,
@@ -53,6 +53,7 @@ const NATIVE_FLOOR_OF: Readonly<Record<string, number>> = {
   leg: 4,
   mask: 3,
   rtp: 2,
+  srtp: 2,
   dtmf: 2,
   audio: 2,
   vault: 2,
@@ -203,6 +204,7 @@ const REVEAL_ALLOWED: ReadonlySet<string> = new Set([
   'src/media/connection.ts',
   'src/worker/process.ts',
   'src/worker/egress.ts',
+  'src/sip/crypto.ts',
   'src/sip/signature.ts',
   'src/sip/front-end.ts',
   'src/api/auth.ts',

@@ -6,10 +6,10 @@
 namespace hushtone {
 namespace {
 
-constexpr size_t kMediaNumbers = 9;    // contract.ts: MEDIA
+constexpr size_t kMediaNumbers = 11;   // contract.ts: MEDIA
 constexpr size_t kRouteNumbers = 3;    // contract.ts: ROUTE_LENGTH
 constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
-constexpr size_t kStatNumbers = 15;    // contract.ts: STATS
+constexpr size_t kStatNumbers = 18;    // contract.ts: STATS
 
 // engine.ts has checked every value; here only the types are asserted, because a wrong one would be read as a pointer.
 bool Has(const Napi::CallbackInfo& info, std::initializer_list<napi_valuetype> types) {
@@ -36,6 +36,7 @@ bool HasArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type
 
 uint32_t U32(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Uint32Value(); }
 
+// The keys are ours to send by, then the peer's, each at its suite's length.
 MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t port, size_t numbers) {
   MediaConfig media;
   media.remote_address = info[address].As<Napi::String>().Utf8Value();
@@ -50,6 +51,16 @@ MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t por
   media.send = values[6] != 0;
   media.receive = values[7] != 0;
   media.dtmf = static_cast<DtmfMode>(values[8]);
+  const auto suite = static_cast<SrtpSuite>(values[9]);
+  media.secure = suite != SrtpSuite::kNone;
+  media.receive_roc_max = static_cast<uint32_t>(values[10]);
+  const auto keys = info[numbers + 1].As<Napi::Uint8Array>();
+  const size_t each = SrtpKeyBytes(suite);
+  if (each > 0 && keys.ElementLength() == 2 * each) {
+    media.send_key.suite = media.receive_key.suite = suite;
+    std::memcpy(media.send_key.bytes.data(), keys.Data(), each);
+    std::memcpy(media.receive_key.bytes.data(), keys.Data() + each, each);
+  }
   return media;
 }
 
@@ -167,11 +178,12 @@ Napi::Value EngineBox::SetReadBackVoice(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// (call, localAddress, localPort, remoteAddress, remotePort, media) → [fault, leg, port]
+// (call, localAddress, localPort, remoteAddress, remotePort, media, keys) → [fault, leg, port]
 Napi::Value EngineBox::OpenLeg(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr) return Closed(info);
   if (!Has(info, {napi_number, napi_string, napi_number, napi_string, napi_number})) return info.Env().Undefined();
   if (!HasArray<Napi::Int32Array>(info, 5, napi_int32_array, kMediaNumbers)) return info.Env().Undefined();
+  if (!HasArray<Napi::Uint8Array>(info, 6, napi_uint8_array, 0)) return info.Env().Undefined();
   LegOpen open;
   open.call = U32(info, 0);
   open.local_address = info[1].As<Napi::String>().Utf8Value();
@@ -187,11 +199,12 @@ Napi::Value EngineBox::OpenLeg(const Napi::CallbackInfo& info) {
   return answer;
 }
 
-// (request, leg, remoteAddress, remotePort, media) → fault
+// (request, leg, remoteAddress, remotePort, media, keys) → fault
 Napi::Value EngineBox::UpdateLeg(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr) return Closed(info);
   if (!Has(info, {napi_number, napi_number, napi_string, napi_number})) return info.Env().Undefined();
   if (!HasArray<Napi::Int32Array>(info, 4, napi_int32_array, kMediaNumbers)) return info.Env().Undefined();
+  if (!HasArray<Napi::Uint8Array>(info, 5, napi_uint8_array, 0)) return info.Env().Undefined();
   return Fault(info, engine_->UpdateLeg(U32(info, 0), U32(info, 1), ReadMedia(info, 2, 3, 4)));
 }
 
@@ -296,7 +309,8 @@ Napi::Value EngineBox::ReadStats(const Napi::CallbackInfo& info) {
       stats.packets_received, stats.packets_sent,           stats.packets_lost,      stats.packets_late,
       stats.packets_duplicate, stats.packets_from_elsewhere, stats.packets_malformed, stats.frames_concealed,
       stats.keys_by_event,    stats.keys_inband,            stats.keys_inband_ignored, stats.jitter_us,
-      stats.round_trip_us,    stats.ticks_late,             stats.ticks_skipped};
+      stats.round_trip_us,    stats.ticks_late,             stats.ticks_skipped,     stats.packets_unauthentic,
+      stats.packets_replayed, stats.packets_unprotected};
   double* out = info[1].As<Napi::Float64Array>().Data();
   for (size_t i = 0; i < kStatNumbers; ++i) out[i] = static_cast<double>(numbers[i]);
   return Fault(info, fault);

@@ -16,6 +16,7 @@
 #include "audio/player.h"
 #include "call/mask_pool.h"
 #include "leg/dtmf_merger.h"
+#include "srtp/srtp.h"
 #include "vault/vault.h"
 
 namespace hushtone {
@@ -44,6 +45,10 @@ struct MediaConfig {
   bool send = true;
   bool receive = true;
   DtmfMode dtmf = DtmfMode::kAuto;
+  bool secure = false;                    // With keys, or while they are still to come: nothing passes in clear.
+  SrtpKey send_key;                       // As before: its indexes go on. Another: a new SSRC of ours.
+  SrtpKey receive_key;
+  uint32_t receive_roc_max = 0;           // srtp.h: SrtpReceiver
 };
 
 struct LegOpen {
@@ -85,6 +90,7 @@ static_assert(sizeof(EngineEvent) == 32);
 struct LegStats {
   uint64_t packets_received = 0, packets_sent = 0, packets_lost = 0, packets_late = 0, packets_duplicate = 0;
   uint64_t packets_from_elsewhere = 0, packets_malformed = 0, frames_concealed = 0;
+  uint64_t packets_unauthentic = 0, packets_replayed = 0, packets_unprotected = 0;
   uint64_t keys_by_event = 0, keys_inband = 0, keys_inband_ignored = 0;
   uint32_t jitter_us = 0, round_trip_us = 0;
   // Of the whole engine since it started: steps of the media clock that began over kTickLateUs late, and steps that a

@@ -83,6 +83,7 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
       return OpenLeg(command);
     case Command::Kind::kUpdateLeg: {
       slot->leg->SetMedia(command.media);
+      slot->leg->SetSrtp(command.srtp_sender, command.srtp_receiver);
       const bool is_odd = command.media.ptime_ms != kTickMs;
       if (is_odd != slot->has_odd_ptime) odd_legs_ += is_odd ? 1 : size_t(-1);
       slot->has_odd_ptime = is_odd;
@@ -180,10 +181,10 @@ void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
   if (slot.payment != 0) vault_->End(slot.payment);
   GiveMaskBack(slot);
   uint8_t bye[kRtcpBytesMax];
-  if (slot.leg->destination().IsKnown()) {
+  if (const size_t length = slot.leg->Bye(bye); length > 0) {
     Endpoint to = slot.leg->destination();
     ++to.port;
-    sink.SendRtcp(index, std::span(bye, slot.leg->Bye(bye)), to);
+    sink.SendRtcp(index, std::span(bye, length), to);
   }
   slot.leg->Wipe();
   slot.player.Forget();
@@ -365,7 +366,7 @@ void MediaCore::OnRtp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& 
   }
 }
 
-void MediaCore::OnRtcp(uint16_t index, std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+void MediaCore::OnRtcp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
   if (legs_[index].leg != nullptr) legs_[index].leg->OnRtcp(bytes, from, now_us);
 }
 

@@ -54,6 +54,8 @@ struct Command {
   uint16_t call = kNoIndex;
   Leg* opened = nullptr;
   LegMedia media;
+  SrtpSender* srtp_sender = nullptr;              // kUpdateLeg: what the leg has from here on, null for plain media.
+  SrtpReceiver* srtp_receiver = nullptr;
   bool flag = false;                              // kPlay: barge-in. kOpenLeg: blocked.
   uint8_t count = 0;
   std::array<int32_t, kPlayListMax> recordings{};
@@ -86,7 +88,7 @@ class MediaCore {
 
   void Execute(Command& command, PacketSink& sink);
   void OnRtp(uint16_t leg, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
-  void OnRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  void OnRtcp(uint16_t leg, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
   // Once every 5 ms; `tick` counts them and is the sending clock: how late a tick comes moves no packet to the next.
   void Tick(uint64_t tick, uint64_t now_us, PacketSink& sink);
   // The clock stood still for so long, a multiple of kTickMs: the streams we send go on behind the gap.

@@ -25,6 +25,8 @@ constexpr uint64_t kSignalTag = 1U << 18;
 constexpr int kMediaThreadNice = -11;              // What desktops give to sound.
 constexpr uint64_t kCatchUpTicksMax = 20;         // What a longer stop of the machine held up is left out.
 constexpr uint64_t kSlotNs = kSlotMs * 1000000;
+// Of one leg: the two in use, and those that the media thread has not let go yet. More in one tick is nobody's call.
+constexpr size_t kSrtpSessionsMax = 16;
 
 uint64_t MonotonicNs() {
   timespec now;
@@ -166,7 +168,33 @@ bool MediaEngine::ToLegMedia(const MediaConfig& config, LegMedia* out) {
   out->send = config.send;
   out->receive = config.receive;
   out->dtmf = config.dtmf;
+  out->secure = config.secure;
   return true;
+}
+
+// A key that is there already goes on with its indexes; another gets a session of its own, and a sender a new SSRC.
+EngineFault MediaEngine::MakeSrtp(const MediaConfig& config, LegEntry& entry) {
+  std::erase_if(entry.srtp, [](const auto& session) { return session->IsRetired(); });
+  if (entry.srtp.size() + 2 > kSrtpSessionsMax) return EngineFault::kLimit;
+  const auto has = [&](const SrtpKey& key) { return config.secure && key.suite != SrtpSuite::kNone; };
+  if (!has(config.send_key)) {
+    entry.srtp_sender = nullptr;
+  } else if (entry.srtp_sender == nullptr || !(entry.srtp_sender->key() == config.send_key)) {
+    const StreamStart start = RandomStart();
+    auto sender = SrtpSender::Create(config.send_key, start.ssrc, start.sequence_number);
+    if (sender == nullptr) return EngineFault::kBadArgument;
+    entry.srtp_sender = sender.get();
+    entry.srtp.push_back(std::move(sender));
+  }
+  if (!has(config.receive_key)) {
+    entry.srtp_receiver = nullptr;
+  } else if (entry.srtp_receiver == nullptr || !(entry.srtp_receiver->key() == config.receive_key)) {
+    auto receiver = SrtpReceiver::Create(config.receive_key, config.receive_roc_max);
+    if (receiver == nullptr) return EngineFault::kBadArgument;
+    entry.srtp_receiver = receiver.get();
+    entry.srtp.push_back(std::move(receiver));
+  }
+  return EngineFault::kNone;
 }
 
 bool MediaEngine::BindPorts(const LegOpen& open, PortPair* out) {
@@ -206,6 +234,7 @@ EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* 
   }
   LegEntry entry;
   if (index == kNoIndex) return EngineFault::kLimit;
+  if (const EngineFault fault = MakeSrtp(open.media, entry); fault != EngineFault::kNone) return fault;
   if (!BindPorts(open, &entry.sockets)) return EngineFault::kNoPort;
   // Last of what can fail but the ring: a number that stood for a call without legs could come to share its place.
   const uint16_t call = TakeCall(open.call);
@@ -215,6 +244,7 @@ EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* 
   }
   const StreamStart start = RandomStart();
   entry.leg = std::make_unique<Leg>(media, start.ssrc, start.sequence_number, start.timestamp, limits_.jitter_ms_max);
+  entry.leg->SetSrtp(entry.srtp_sender, entry.srtp_receiver);
   entry.state = LegEntry::State::kOpen;
   entry.generation = static_cast<uint16_t>(legs_[index].generation + 1);
   if (entry.generation == 0) entry.generation = 1;
@@ -262,6 +292,11 @@ EngineFault MediaEngine::UpdateLeg(uint32_t request, LegHandle leg, const MediaC
   command.kind = Command::Kind::kUpdateLeg;
   command.request = request;
   if (!ToLegMedia(media, &command.media)) return EngineFault::kBadArgument;
+  LegEntry* entry = Find(leg);
+  if (entry == nullptr || entry->state != LegEntry::State::kOpen) return EngineFault::kNoLeg;
+  if (const EngineFault fault = MakeSrtp(media, *entry); fault != EngineFault::kNone) return fault;
+  command.srtp_sender = entry->srtp_sender;
+  command.srtp_receiver = entry->srtp_receiver;
   return Send(std::move(command), leg);
 }
 
@@ -415,6 +450,7 @@ void MediaEngine::CollectClosed() {
     LegEntry& entry = legs_[index];
     ClosePair(&entry.sockets);
     entry.state = LegEntry::State::kClosed;
+    entry.srtp.clear();
     CallEntry& call = calls_[entry.call];
     if (--call.legs == 0) call_of_.erase(call.number);
     --legs_open_;
@@ -434,6 +470,9 @@ EngineFault MediaEngine::ReadStats(LegHandle leg, LegStats* out) {
   out->packets_duplicate = read(from.packets_duplicate);
   out->packets_from_elsewhere = read(from.packets_from_elsewhere);
   out->packets_malformed = read(from.packets_malformed) + read(from.packets_unknown_type);
+  out->packets_unauthentic = read(from.packets_unauthentic);
+  out->packets_replayed = read(from.packets_replayed);
+  out->packets_unprotected = read(from.packets_unprotected);
   out->frames_concealed = read(from.frames_concealed);
   out->keys_by_event = read(from.keys_by_event);
   out->keys_inband = read(from.keys_inband);

@@ -56,6 +56,10 @@ class MediaEngine final : public Engine, private PacketSink {
     PortPair sockets;
     Endpoint connected_to;                        // Of `sockets.peer`; the media thread's.
     std::unique_ptr<Leg> leg;
+    // All that the media thread may still use, and which of them the last order named.
+    std::vector<std::unique_ptr<SrtpSession>> srtp;
+    SrtpSender* srtp_sender = nullptr;
+    SrtpReceiver* srtp_receiver = nullptr;
   };
   // A packet made in this step. They leave together: a send then finds the kernel's code in the cache, and whoever takes
   // them is woken once and not for each.
@@ -73,6 +77,7 @@ class MediaEngine final : public Engine, private PacketSink {
 
   LegEntry* Find(LegHandle leg);
   static bool ToLegMedia(const MediaConfig& config, LegMedia* out);
+  static EngineFault MakeSrtp(const MediaConfig& config, LegEntry& entry);
   bool BindPorts(const LegOpen& open, PortPair* out);
   EngineFault Send(Command&& command, LegHandle leg);
   void CollectClosed();

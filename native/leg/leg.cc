@@ -42,6 +42,24 @@ void Leg::SetMedia(const LegMedia& media) {
   merger_.SetMode(media.dtmf);
 }
 
+void Leg::SetSrtp(SrtpSender* sender, SrtpReceiver* receiver) {
+  if (sender != srtp_sender_) {
+    if (srtp_sender_ != nullptr) srtp_sender_->Retire();
+    srtp_sender_ = sender;
+    if (sender != nullptr) {
+      ssrc_ = sender->ssrc();
+      sequence_number_ = sender->first_sequence_number();
+      marker_due_ = true;
+      octets_sent_ = 0;
+      sent_before_ssrc_ = counters.packets_sent.load(kRelaxed);
+    }
+  }
+  if (receiver != srtp_receiver_) {
+    if (srtp_receiver_ != nullptr) srtp_receiver_->Retire();
+    srtp_receiver_ = receiver;
+  }
+}
+
 void Leg::Wipe() {
   playout_.Wipe();
   detector_.Forget();
@@ -54,18 +72,58 @@ void Leg::Wipe() {
 
 // The first source of a packet that makes sense is the peer; whoever comes later from elsewhere is not heard. The
 // address in the SDP does not decide alone: behind NAT it is another. But where it sends itself soon after a stranger,
-// the stranger has to go.
+// the stranger has to go. Who has the key is the peer wherever he sends from.
 bool Leg::IsFromPeer(const Endpoint& from, uint64_t now_us) {
   if (!learned_.IsKnown()) {
     learned_ = from;
     learned_at_us_ = now_us;
-  } else if (from == media_.remote && now_us - learned_at_us_ <= kSourceDoubtUs) {
+  } else if (media_.secure || (from == media_.remote && now_us - learned_at_us_ <= kSourceDoubtUs)) {
     learned_ = from;
   }
   return learned_ == from;
 }
 
-std::optional<KeyHeard> Leg::OnRtp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+bool Leg::CountVerdict(SrtpVerdict verdict) {
+  switch (verdict) {
+    case SrtpVerdict::kAuthentic:
+      return true;
+    case SrtpVerdict::kUnauthentic:
+      Add(counters.packets_unauthentic);
+      return false;
+    case SrtpVerdict::kReplayed:
+      Add(counters.packets_replayed);
+      return false;
+    case SrtpVerdict::kTooManySources:
+      Add(counters.packets_from_elsewhere);
+      return false;
+  }
+  return false;
+}
+
+size_t Leg::ProtectRtp(uint8_t* packet, size_t length) {
+  if (!media_.secure) return length;
+  if (srtp_sender_ != nullptr && srtp_sender_->ProtectRtp(packet, &length)) return length;
+  Add(counters.packets_unprotected);
+  return 0;
+}
+
+size_t Leg::ProtectRtcp(uint8_t* packet, size_t length) {
+  if (!media_.secure) return length;
+  if (srtp_sender_ != nullptr && srtp_sender_->ProtectRtcp(packet, &length)) return length;
+  Add(counters.packets_unprotected);
+  return 0;
+}
+
+size_t Leg::Bye(uint8_t* out) { return CanSend() ? ProtectRtcp(out, WriteBye(ssrc_, out)) : 0; }
+
+std::optional<KeyHeard> Leg::OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+  if (media_.secure) {
+    size_t length = 0;
+    if (!CountVerdict(srtp_receiver_ == nullptr ? SrtpVerdict::kUnauthentic : srtp_receiver_->OpenRtp(bytes, now_us, &length))) {
+      return std::nullopt;
+    }
+    bytes = bytes.first(length);
+  }
   RtpPacket packet;
   if (ParseRtp(bytes, &packet) != RtpFault::kNone) {
     Add(counters.packets_malformed);
@@ -169,12 +227,17 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
   return std::nullopt;
 }
 
-void Leg::OnRtcp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+void Leg::OnRtcp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
   // Its port may be any (RTCP has a NAT binding of its own), its address not.
   const Endpoint& peer = destination();
   if (peer.family != from.family || peer.address != from.address) {
     Add(counters.packets_from_elsewhere);
     return;
+  }
+  if (media_.secure) {
+    size_t length = 0;
+    if (!CountVerdict(srtp_receiver_ == nullptr ? SrtpVerdict::kUnauthentic : srtp_receiver_->OpenRtcp(bytes, &length))) return;
+    bytes = bytes.first(length);
   }
   RtcpSeen seen;
   if (!ParseRtcp(bytes, ssrc_, &seen)) {
@@ -241,7 +304,7 @@ void Leg::Skip(uint64_t ms) {
 }
 
 size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
-  if (!media_.send || !destination().IsKnown()) {
+  if (!media_.send || !CanSend()) {
     pending_count_ = 0;
     due_ms_ = 0;
     event_packet_.reset();
@@ -258,7 +321,7 @@ size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
     WriteTelephoneEvent(event_packet_->event, out + kRtpHeaderBytes);
     event_packet_.reset();
     Add(counters.packets_sent);
-    return kRtpHeaderBytes + kTelephoneEventBytes;
+    return ProtectRtp(out, kRtpHeaderBytes + kTelephoneEventBytes);
   }
   const size_t count = size_t{media_.ptime_ms} * 8;
   if (pending_count_ < count || now_ms < due_ms_) return 0;
@@ -274,12 +337,12 @@ size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
   std::memmove(pending_.data(), pending_.data() + count, pending_count_);
   Add(counters.packets_sent);
   octets_sent_ += count;
-  return kRtpHeaderBytes + count;
+  return ProtectRtp(out, kRtpHeaderBytes + count);
 }
 
 size_t Leg::NextReport(uint64_t now_us, uint8_t* out) {
   if (next_report_us_ == 0) next_report_us_ = now_us + kRtcpEveryMs * 500;
-  if (now_us < next_report_us_ || !destination().IsKnown()) return 0;
+  if (now_us < next_report_us_ || !CanSend()) return 0;
   // RFC 3550 §6.2: half to one and a half intervals, so that reports of many calls do not march in step.
   next_report_us_ = now_us + kRtcpEveryMs * 500 + (ssrc_ ^ timestamp_) % (kRtcpEveryMs * 1000);
 
@@ -303,9 +366,9 @@ size_t Leg::NextReport(uint64_t now_us, uint8_t* out) {
       report.delay_since_last_sr = static_cast<uint32_t>((now_us - last_sr_at_us_) * 0x10000 / 1000000);
     }
   }
-  const auto sent = static_cast<uint32_t>(counters.packets_sent.load(kRelaxed));
+  const auto sent = static_cast<uint32_t>(counters.packets_sent.load(kRelaxed) - sent_before_ssrc_);
   const SenderInfo sender{NtpOf(now_us), timestamp_, sent, static_cast<uint32_t>(octets_sent_)};
-  return WriteReport(ssrc_, sent > 0 ? &sender : nullptr, has_source_ ? &report : nullptr, kCname, out);
+  return ProtectRtcp(out, WriteReport(ssrc_, sent > 0 ? &sender : nullptr, has_source_ ? &report : nullptr, kCname, out));
 }
 
 }  // namespace hushtone

@@ -18,6 +18,7 @@
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
 #include "rtp/telephone_event.h"
+#include "srtp/srtp.h"
 
 namespace hushtone {
 
@@ -36,11 +37,14 @@ struct LegMedia {
   bool send = true;
   bool receive = true;
   DtmfMode dtmf = DtmfMode::kAuto;
+  bool secure = false;                        // Nothing plain is sent or heard, also while keys are still to come.
 };
 
 struct LegCounters {
   std::atomic<uint64_t> packets_received{0}, packets_sent{0}, packets_late{0}, packets_duplicate{0};
   std::atomic<uint64_t> packets_from_elsewhere{0}, packets_malformed{0}, packets_unknown_type{0}, frames_concealed{0};
+  // SRTP: what no key of ours opens, what came before, and what could not be protected and was not sent.
+  std::atomic<uint64_t> packets_unauthentic{0}, packets_replayed{0}, packets_unprotected{0};
   std::atomic<uint64_t> keys_by_event{0}, keys_inband{0}, keys_ignored{0};
   std::atomic<int64_t> packets_lost{0};
   std::atomic<uint32_t> jitter_us{0}, round_trip_us{0};
@@ -63,9 +67,13 @@ class Leg {
   // Another remote address or port: the source is learned anew.
   void SetMedia(const LegMedia& media);
   const LegMedia& media() const { return media_; }
+  // Whatever gave the keys. The same object goes on; another one takes over, and the one before is retired. A sender brings
+  // an SSRC of its own.
+  void SetSrtp(SrtpSender* sender, SrtpReceiver* receiver);
 
-  std::optional<KeyHeard> OnRtp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
-  void OnRtcp(std::span<const uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  // Both open the packet in place.
+  std::optional<KeyHeard> OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  void OnRtcp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
 
   // Once every 20 ms: what the peer says now. `keys` has room for kKeysHeardMax; `key_count` says how many.
   const int16_t* Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count);
@@ -82,7 +90,7 @@ class Leg {
   size_t NextPacket(uint64_t now_ms, uint8_t* out);
   // A report when one is due, else 0. `out` has room for kRtcpBytesMax.
   size_t NextReport(uint64_t now_us, uint8_t* out);
-  size_t Bye(uint8_t* out) const { return WriteBye(ssrc_, out); }
+  size_t Bye(uint8_t* out);
 
   const Endpoint& destination() const { return learned_.IsKnown() ? learned_ : media_.remote; }
   uint64_t last_packet_ms() const { return last_packet_ms_; }
@@ -96,6 +104,10 @@ class Leg {
 
  private:
   bool IsFromPeer(const Endpoint& from, uint64_t now_us);
+  bool CountVerdict(SrtpVerdict verdict);
+  bool CanSend() const { return destination().IsKnown() && (!media_.secure || srtp_sender_ != nullptr); }
+  size_t ProtectRtp(uint8_t* packet, size_t length);
+  size_t ProtectRtcp(uint8_t* packet, size_t length);
   void CountSequence(const RtpPacket& packet, uint64_t now_us);
   bool IsUnnegotiatedEvent(const RtpPacket& packet) const;
   std::optional<KeyHeard> OnEvent(const RtpPacket& packet, uint64_t now_us);
@@ -103,6 +115,8 @@ class Leg {
   LegMedia media_;
   Endpoint learned_;
   uint64_t learned_at_us_ = 0;
+  SrtpSender* srtp_sender_ = nullptr;
+  SrtpReceiver* srtp_receiver_ = nullptr;
 
   // From the peer.
   PlayoutBuffer playout_;
@@ -138,6 +152,7 @@ class Leg {
   uint64_t due_ms_ = 0;
   bool marker_due_ = true;
   uint64_t octets_sent_ = 0;
+  uint64_t sent_before_ssrc_ = 0;             // Packets under an SSRC of before.
   uint64_t next_report_us_ = 0;
 };
 

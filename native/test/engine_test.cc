@@ -442,11 +442,76 @@ void LegsComeAndGoUnderLoad() {
   load.join();
 }
 
+SrtpKey KeyOf(uint8_t seed) {
+  SrtpKey key;
+  key.suite = SrtpSuite::kAesCm128HmacSha1_80;
+  key.bytes.fill(seed);
+  return key;
+}
+
+// Keys change while packets come and go: each is heard under its own key and SSRC, and what is done with is freed while the
+// leg lives. More changes than a leg may hold keys for at once.
+void KeysChangeUnderLoad() {
+  Bench bench;
+  Peer caller(9);
+  LegOpen open;
+  open.call = 3;
+  open.local_address = "127.0.0.1";
+  open.media.remote_address = "127.0.0.1";
+  open.media.remote_port = caller.port();
+  open.media.send_event_payload_type = open.media.receive_event_payload_type = 101;
+  open.media.secure = true;
+  open.media.send_key = KeyOf(1);
+  open.media.receive_key = KeyOf(101);
+  LegHandle leg = 0;
+  uint16_t port = 0;
+  CHECK(bench.engine->OpenLeg(open, &leg, &port) == EngineFault::kNone);
+  caller.To(port);
+  std::vector<uint32_t> ssrcs;
+  uint32_t heard = 0;
+  for (uint8_t round = 1; round <= 30; ++round) {
+    if (round > 1) {
+      MediaConfig media = open.media;
+      media.send_key = KeyOf(round);
+      media.receive_key = KeyOf(static_cast<uint8_t>(100 + round));
+      CHECK(bench.engine->UpdateLeg(round, leg, media) == EngineFault::kNone);
+      CHECK(bench.WaitForAnswer(round));
+      // The same again changes nothing.
+      CHECK(bench.engine->UpdateLeg(100U + round, leg, media) == EngineFault::kNone);
+      CHECK(bench.WaitForAnswer(100U + round));
+      (void)caller.Receive();
+    }
+    auto says = SrtpSender::Create(KeyOf(static_cast<uint8_t>(100 + round)), 9, 1);
+    uint8_t packet[256] = {0x80, 0, 0, round};
+    WriteU32(packet + 8, 9);
+    size_t length = 172;
+    CHECK(says->ProtectRtp(packet, &length));
+    caller.SendRaw(std::span(packet, length));
+    auto hears = SrtpReceiver::Create(KeyOf(round), 0);
+    CHECK(caller.WaitForPacket());
+    for (auto& sent : caller.Receive()) {
+      size_t plain = 0;
+      CHECK(hears->OpenRtp(sent, 0, &plain) == SrtpVerdict::kAuthentic && plain == 172);
+      if (ssrcs.empty() || ssrcs.back() != ReadU32(&sent[8])) ssrcs.push_back(ReadU32(&sent[8]));
+    }
+    LegStats stats;
+    const auto until = Clock::now() + std::chrono::milliseconds(kWaitMsMax);
+    do {
+      CHECK(bench.engine->ReadStats(leg, &stats) == EngineFault::kNone);
+    } while (stats.packets_received <= heard && Clock::now() < until);
+    CHECK(stats.packets_received == ++heard && stats.packets_unauthentic == 0);
+  }
+  CHECK(ssrcs.size() == 30);
+  CHECK(bench.engine->CloseLeg(999, leg) == EngineFault::kNone);
+  CHECK(bench.WaitForAnswer(999));
+}
+
 }  // namespace
 
 int main() {
   CarriesACall();
   StrangersAreCountedAndAMovedPeerIsFollowed();
+  KeysChangeUnderLoad();
   TakesACard();
   AnOrderBeforeCloseIsCarriedOut();
   TakesPortsInTurnAndByNumber();

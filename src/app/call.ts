@@ -52,7 +52,7 @@ export class Call {
   #segment: SegmentRow | null = null;
   #playWaiters = new Map<string, () => void>();
   /** The other leg while one is bridged: ends the bridge. */
-  #bridge: { readonly legId: string; readonly over: (end: LegEnd | null) => void } | null = null;
+  #bridge: { readonly legId: string; readonly leg: SipLeg; readonly over: (end: LegEnd | null) => void } | null = null;
   #endedBy = 'us';
   /** What was started and comes back as an input; the call is not over before it is. */
   #pending: Promise<void> = Promise.resolve();
@@ -142,11 +142,23 @@ export class Call {
       this.end();
       return;
     }
+    if (event.kind === 'legRecreated') this.#renewKeys(event.legId);
     if (event.kind === 'legRecreated' && this.#bridge !== null)
       this.#openBridge().catch(() => this.#bridge?.over(null));
     if (event.kind === 'legLost' && event.legId === this.#bridge?.legId) this.#bridge.over({ kind: 'lost' });
     if (event.kind === 'legLost' && event.legId === this.#incoming.legId) this.end();
     this.#runner?.mediaEvent(event);
+  }
+
+  /** RFC 3711 §9.1: what the dead worker sent under a key, nobody knows any more. The leg has a new SSRC until then. */
+  #renewKeys(legId: string): void {
+    const leg = legId === this.#incoming.legId ? this.#leg : legId === this.#bridge?.legId ? this.#bridge.leg : null;
+    leg?.renewKeys().then(
+      (outcome) => {
+        if (outcome === 'refused') this.#log.warn('the peer did not take a new SRTP key', { legId });
+      },
+      (error: unknown) => this.#note('SRTP key not renewed', error),
+    );
   }
 
   // ---------------------------------------------------------------- one input at a time
@@ -319,7 +331,7 @@ export class Call {
       leg = dialed.leg;
       await media.updateLeg(legId, dialed.media);
       const ended = new Promise<LegEnd | null>((resolve) => {
-        this.#bridge = { legId, over: resolve };
+        this.#bridge = { legId, leg: dialed.leg, over: resolve };
       });
       const timer = limitMs === null ? null : clock.startTimer(limitMs, () => this.#bridge?.over({ kind: 'timeout' }));
       leg.listen({

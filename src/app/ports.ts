@@ -20,6 +20,15 @@ export interface CallContext {
   readonly identified?: boolean;
 }
 
+export type SrtpSuite = 'AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32' | 'AEAD_AES_128_GCM' | 'AEAD_AES_256_GCM';
+
+/** What protects one stream, however the keys were agreed: master key and salt, ours for what we send, and the peer's. */
+export interface MediaSecurity {
+  readonly suite: SrtpSuite;
+  readonly sendKey: Sensitive<Uint8Array>;
+  readonly receiveKey: Sensitive<Uint8Array>;
+}
+
 /** One audio stream as agreed by offer and answer, seen from our side. */
 export interface NegotiatedMedia {
   readonly remoteAddress: string;
@@ -39,6 +48,8 @@ export interface NegotiatedMedia {
    */
   readonly direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
   readonly dtmf: 'event' | 'inband' | 'auto';
+  /** Absent: RTP in clear. With it nothing passes in clear. */
+  readonly security?: MediaSecurity;
 }
 
 export interface LocalMedia {
@@ -86,6 +97,11 @@ export interface SipLeg {
   readonly legId: LegId;
   listen(listener: LegListener): void;
   hangUp(result?: CallResult): Promise<void>;
+  /**
+   * A re-INVITE with a new key of ours, after the worker that had the old one in use died (RFC 3711 §9.1). The new media
+   * come with `mediaChanged`. `plain`: there is no key to renew.
+   */
+  renewKeys(): Promise<'renewed' | 'refused' | 'plain'>;
   /** REFER; settles with what the NOTIFYs said, or after the profile's limit. */
   refer(target: string, result: CallResult): Promise<'accepted' | 'completed' | 'failed'>;
 }
@@ -208,6 +224,10 @@ export interface LegStats {
   readonly packetsLost: number;
   readonly packetsLate: number;
   readonly packetsFromElsewhere: number;
+  /** SRTP: what no key of ours opened, what had come before, and what could not be protected and was not sent. */
+  readonly packetsUnauthentic: number;
+  readonly packetsReplayed: number;
+  readonly packetsUnprotected: number;
   readonly jitterMs: number;
   readonly keysByEvent: number;
   readonly keysInband: number;

@@ -8,6 +8,7 @@ import type {
   MaskOrder,
   MediaEvent,
   MediaPort,
+  MediaSecurity,
   NegotiatedMedia,
   ReadBackStyle,
   Route,
@@ -18,7 +19,7 @@ import type { CallId, LegId, PaymentId } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import { Sensitive } from '../lib/sensitive.ts';
 import type { FieldName } from '../session/flow.ts';
-import type { Event, Orders, WireFacts, WireMedia } from '../worker/wire.ts';
+import type { Event, Orders, WireFacts, WireMedia, WireSrtp } from '../worker/wire.ts';
 import { Connection, type WorkerAddress } from './connection.ts';
 
 const ORDER_TIMEOUT_MS = 3000;
@@ -26,6 +27,9 @@ const ORDER_TIMEOUT_MS = 3000;
 const RECREATE_TRIES_MAX = 3;
 /** On top of the request's own limit, which the worker keeps. */
 const SEND_SLACK_MS = 2000;
+
+/** RFC 3711 §3.3.1: the roll-over counter goes up every 2^16 packets, which come every 10 ms or slower. */
+const ROC_MS_MIN = 65_536 * 10;
 
 const TOTALS = ['eventsLost', 'ticksLate', 'ticksSkipped'] as const;
 const NO_TOTALS = { eventsLost: 0, ticksLate: 0, ticksSkipped: 0 };
@@ -60,6 +64,8 @@ interface LegState {
   local: LocalMedia;
   /** Armed, or ordered to be. */
   mask: MaskOrder | null;
+  /** Since when the peer may send under a key; null for plain media. */
+  securedAt: number | null;
 }
 
 interface CallState {
@@ -129,6 +135,20 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     if (events > 0) log.error('media worker dropped events', { pid: worker.pid, events });
   }
 
+  const securedAt = (media: WireMedia | undefined) => (media?.srtp === undefined ? null : clock.now());
+
+  /**
+   * A worker that does not know how often the peer's sequence numbers have wrapped tries up to this many (RFC 3711 §3.3.1
+   * has it told, and nobody tells). Also for a new key: RFC 4568 §7.1.4 begins again, RFC 3711 §3.3.1 counts on.
+   */
+  function withRocMax<M extends WireMedia | undefined>(leg: { media: M; securedAt: number | null }): M {
+    const { media } = leg;
+    if (media?.srtp === undefined || leg.securedAt === null) return media;
+    const ageMs = clock.now() - leg.securedAt;
+    const receiveRocMax = ageMs <= 0 ? 0 : 1 + Math.floor(ageMs / ROC_MS_MIN);
+    return { ...media, srtp: { ...media.srtp, receiveRocMax } };
+  }
+
   function callOf(legId: LegId): CallState {
     const call = calls.get(callOfLeg.get(legId) ?? '');
     if (call === undefined) throw new ServiceError('CALL_NOT_FOUND', `no leg ${legId}`);
@@ -158,7 +178,8 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   };
 
   async function openOn(call: CallState, leg: LegState, blocked: boolean): Promise<LocalMedia> {
-    const { legId, callId, media, local } = leg;
+    const { legId, callId, local } = leg;
+    const media = withRocMax(leg);
     const value = { callId, legId, localPort: local.port, blocked, ...(media === undefined ? {} : { media }) };
     const opened = await call.worker.connection.ask('openLeg', value, 'legOpened', ORDER_TIMEOUT_MS);
     return { address: opened.localAddress, port: opened.localPort };
@@ -258,7 +279,8 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
         calls.set(callId, call);
       }
       const wire = media === null ? undefined : toWireMedia(media);
-      const leg: LegState = { legId, callId, media: wire, local: { address: '', port: 0 }, mask: null };
+      const local = { address: '', port: 0 };
+      const leg: LegState = { legId, callId, media: wire, local, mask: null, securedAt: securedAt(wire) };
       call.legs.set(legId, leg);
       callOfLeg.set(legId, callId);
       try {
@@ -273,15 +295,12 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
     async updateLeg(legId, media) {
       const call = callOf(legId);
-      const wire = toWireMedia(media);
-      const opened = await call.worker.connection.ask(
-        'updateLeg',
-        { legId, media: wire },
-        'legOpened',
-        ORDER_TIMEOUT_MS,
-      );
       const leg = call.legs.get(legId);
-      if (leg !== undefined) leg.media = wire;
+      const wire = toWireMedia(media);
+      const since = leg?.securedAt ?? securedAt(wire);
+      const order = { legId, media: withRocMax({ media: wire, securedAt: since }) };
+      const opened = await call.worker.connection.ask('updateLeg', order, 'legOpened', ORDER_TIMEOUT_MS);
+      if (leg !== undefined) Object.assign(leg, { media: wire, securedAt: since });
       return { address: opened.localAddress, port: opened.localPort };
     },
 
@@ -382,12 +401,17 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 }
 
 function toWireMedia(media: NegotiatedMedia): WireMedia {
-  const { sendEventPayloadType, receiveEventPayloadType, ...rest } = media;
+  const { sendEventPayloadType, receiveEventPayloadType, security, ...rest } = media;
   return {
     ...rest,
+    ...(security === undefined ? {} : { srtp: toWireSrtp(security) }),
     ...(sendEventPayloadType === null ? {} : { sendEventPayloadType }),
     ...(receiveEventPayloadType === null ? {} : { receiveEventPayloadType }),
   };
+}
+
+function toWireSrtp({ suite, sendKey, receiveKey }: MediaSecurity): WireSrtp {
+  return { suite, sendKey: sendKey.reveal(), receiveKey: receiveKey.reveal(), receiveRocMax: 0 };
 }
 
 function toFacts(facts: WireFacts): FieldFacts {

@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import type Srf from 'drachtio-srf';
 import type { SrfDialog, SrfRequest } from 'drachtio-srf';
 import type { DialedLeg, DialRequest, NegotiatedMedia } from '../app/ports.ts';
 import { ServiceError } from '../lib/errors.ts';
+import type { SecureOffer } from './crypto.ts';
 import { callPair, contextPairs, type HeaderKey, resultPairs } from './headers.ts';
 import { Leg } from './leg.ts';
 import { CANCEL_WAIT_MS, REDIRECTS_MAX } from './limits.ts';
-import { type Origin, settleAnswer, writeOffer } from './offer-answer.ts';
+import { type Origin, secureOffersFor, settleAnswer, writeOffer } from './offer-answer.ts';
 import { hostIn, type Profile } from './profiles.ts';
 import { parseSdp } from './sdp.ts';
 import { parseSipUri, uriOf } from './uri.ts';
@@ -43,7 +45,7 @@ export async function dial(parts: DialParts): Promise<DialedLeg> {
   world.count('dials');
   let target = request.target;
   for (let redirects = 0; ; redirects += 1) {
-    const answer = await inviteOnce(parts, target, deadline);
+    const answer = await inviteInTurn(parts, target, deadline);
     if (answer.kind === 'answered') return { leg: answer.leg, media: answer.media };
     const isWanted = request.unwanted?.aborted !== true;
     const next = isWanted && answer.kind === 'redirected' ? allowedRedirect(parts, answer.contact, redirects) : null;
@@ -67,10 +69,23 @@ function allowedRedirect(parts: DialParts, contact: string, redirects: number): 
   return uri.host === first?.host || hostIn(parts.profile.transfer.hosts, uri.host) ? contact : null;
 }
 
-function inviteOnce(parts: DialParts, target: string, deadline: number): Promise<Answer> {
+/** 488, or 606 of a proxy that forked (RFC 3261 §21.4.26, §21.6.4): another description might be taken. */
+const REFUSED_DESCRIPTION: ReadonlySet<number> = new Set([488, 606]);
+
+async function inviteInTurn(parts: DialParts, target: string, deadline: number): Promise<Answer> {
+  let answer: Answer = { kind: 'failed', status: 488, reason: 'nothing to offer' };
+  for (const secure of secureOffersFor(parts.profile.media, randomBytes)) {
+    answer = await inviteOnce(parts, target, deadline, secure);
+    if (answer.kind !== 'failed' || !REFUSED_DESCRIPTION.has(answer.status)) return answer;
+    if (parts.request.unwanted?.aborted === true) return answer;
+  }
+  return answer;
+}
+
+function inviteOnce(parts: DialParts, target: string, deadline: number, secure: SecureOffer | null): Promise<Answer> {
   const { world, srf, profile, request } = parts;
   const origin: Origin = { sessionId: String(world.clock.now()), version: 1 };
-  const sdp = writeOffer(profile.media, request.local, origin);
+  const sdp = writeOffer(profile.media, request.local, origin, secure);
   return new Promise((resolve) => {
     let sent: SrfRequest | null = null;
     let givenUp: string | null = null;
@@ -105,10 +120,10 @@ function inviteOnce(parts: DialParts, target: string, deadline: number): Promise
       }
       // A 200 that crossed our CANCEL, or came when nobody waits any more, made a dialog that must be ended.
       const parsed = givenUp === null && !settled ? parseSdp(dialog.remote.sdp ?? '') : null;
-      const agreed = parsed?.ok ? settleAnswer(parsed.description, profile.media) : null;
+      const agreed = parsed?.ok ? settleAnswer(parsed.description, profile.media, secure) : null;
       if (!agreed?.ok) {
         dialog.destroy({}, () => {});
-        fail(givenUp === null ? 488 : 408, givenUp ?? 'its answer has no media that we offered');
+        fail(givenUp === null ? 488 : 408, givenUp ?? agreed?.fault ?? 'its answer cannot be read');
         return;
       }
       const { media } = agreed.agreed;
@@ -123,6 +138,7 @@ function inviteOnce(parts: DialParts, target: string, deadline: number): Promise
         local,
         origin,
         sdp,
+        secure: null,
         ownsCallId: true,
         closed: parts.closed,
       });

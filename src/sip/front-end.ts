@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { SrfRequest, SrfResponse } from 'drachtio-srf';
 import Srf from 'drachtio-srf';
 import type { CallHandler, DialedLeg, DialRequest, SipPort } from '../app/ports.ts';
@@ -7,6 +8,7 @@ import { newId } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import type { Sensitive } from '../lib/sensitive.ts';
 import { readContext } from './context.ts';
+import { type CryptoAttribute, ownKeyFor } from './crypto.ts';
 import { DEFAULT_DIAL_PROFILE, dial } from './dial.ts';
 import { IncomingInvite } from './incoming-call.ts';
 import { DIALOGS_MAX, PING_INTERVAL_MS, RECONNECT_DELAY_MS_MAX, START_MS_MAX } from './limits.ts';
@@ -53,6 +55,8 @@ export interface SipFrontEnd extends SipPort {
 /** RFC 3261 §8.2.2.3: what a peer may demand of us; the SIP server does both. */
 const SUPPORTED_EXTENSIONS: ReadonlySet<string> = new Set(['100rel', 'timer']);
 const REFUSED_METHODS = ['register', 'subscribe', 'publish', 'message', 'info', 'notify', 'refer'] as const;
+
+const freshKey = (offered: CryptoAttribute) => ownKeyFor(offered, undefined, randomBytes);
 
 export function createSipFrontEnd(options: SipFrontEndOptions): SipFrontEnd {
   return new FrontEnd(options);
@@ -324,7 +328,7 @@ class FrontEnd implements SipFrontEnd, SipWorld {
       return 'refused';
     }
     const parsed = parseSdp(body.text);
-    const settled = parsed.ok ? settleOffer(parsed.description, profile.media) : null;
+    const settled = parsed.ok ? settleOffer(parsed.description, profile.media, freshKey) : null;
     if (settled?.ok) return settled.agreed;
     const fault = parsed.ok ? (settled?.fault ?? '') : `session description: ${parsed.fault}`;
     this.count('callsRefusedByMedia');

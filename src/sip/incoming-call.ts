@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import type Srf from 'drachtio-srf';
 import type { SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { CallContext, IncomingCall, LocalMedia, NegotiatedMedia, SipLeg } from '../app/ports.ts';
 import type { Timer } from '../lib/clock.ts';
 import { type ErrorCode, ServiceError } from '../lib/errors.ts';
+import type { SecureOffer } from './crypto.ts';
 import { HEADER_NAMES } from './headers.ts';
 import { Leg } from './leg.ts';
 import { ANSWER_WAIT_MS } from './limits.ts';
-import { type AgreedAnswer, type Origin, writeAnswer, writeOffer } from './offer-answer.ts';
+import { type AgreedAnswer, type Origin, secureOfferFor, writeAnswer, writeOffer } from './offer-answer.ts';
 import type { Profile } from './profiles.ts';
 import { refuse, respond } from './respond.ts';
 import { ALLOW, type LegNames, reasonOf, type SipWorld } from './world.ts';
@@ -94,10 +96,11 @@ export class IncomingInvite implements IncomingCall {
     this.#timer.cancel();
     const origin: Origin = { sessionId: String(this.#parts.world.clock.now()), version: 1 };
     const { agreed, profile } = this.#parts;
-    const sdp = agreed === null ? writeOffer(profile.media, local, origin) : writeAnswer(agreed, local, origin);
+    const secure = agreed === null ? secureOfferFor(profile.media, randomBytes) : null;
+    const sdp = agreed === null ? writeOffer(profile.media, local, origin, secure) : writeAnswer(agreed, local, origin);
 
     let late: Promise<NegotiatedMedia | null> | null = null;
-    const leg = await this.#answer(sdp, { local, origin }, (established) => {
+    const leg = await this.#answer(sdp, { local, origin, secure }, (established) => {
       if (agreed === null) late = established.media.lateAnswer();
     });
     if (late === null) return leg;
@@ -110,7 +113,11 @@ export class IncomingInvite implements IncomingCall {
     return leg;
   }
 
-  #answer(sdp: string, own: { local: LocalMedia; origin: Origin }, established: (leg: Leg) => void): Promise<Leg> {
+  #answer(
+    sdp: string,
+    own: { local: LocalMedia; origin: Origin; secure: SecureOffer | null },
+    established: (leg: Leg) => void,
+  ): Promise<Leg> {
     const { world, srf, req, res, names, profile, agreed } = this.#parts;
     return new Promise<Leg>((resolve, reject) => {
       const fail = (error: ServiceError) => {

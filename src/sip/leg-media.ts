@@ -1,12 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import type { SrfDialog, SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { LocalMedia, NegotiatedMedia } from '../app/ports.ts';
 import type { Timer } from '../lib/clock.ts';
 import { ServiceError, VERDICTS } from '../lib/errors.ts';
+import { makeSecureOffer, ownKeyFor, type SecureOffer } from './crypto.ts';
 import { GLARE_RETRIES_MAX, LATE_ANSWER_WAIT_MS, MEDIA_CHANGE_WAIT_MS, REQUEST_WAIT_MS } from './limits.ts';
 import {
   type AgreedAnswer,
   type Origin,
   sameMedia,
+  secureOfferFor,
   settleAnswer,
   settleOffer,
   writeAnswer,
@@ -24,7 +27,7 @@ import { type SipWorld, within } from './world.ts';
  *   ----------  -------------------------  ----------  ------------------------------------------------
  *   idle        offer from the peer        answering   application moves its media, then 200 with answer
  *   idle        re-INVITE without SDP      late        200 with our offer
- *   idle        reoffer                    offering    re-INVITE of ours
+ *   idle        reoffer, renewKeys         offering    re-INVITE of ours
  *   late        ACK with answer            idle        application moves its media
  *   offering    offer from the peer        offering    491 (RFC 3261 §14.2)
  *   answering   offer from the peer        answering   500 with Retry-After (RFC 3261 §14.2)
@@ -42,6 +45,8 @@ export class LegMedia {
   #local: LocalMedia;
   #origin: Origin;
   #sdp: string;
+  /** The keys of our offer whose answer the ACK must bring. */
+  #offered: SecureOffer | null;
   #busy: 'idle' | 'answering' | 'offering' | 'late' = 'idle';
   #lateTimer: Timer | null = null;
   #onLateAnswer: ((media: NegotiatedMedia | null) => void) | null = null;
@@ -55,6 +60,7 @@ export class LegMedia {
     local: LocalMedia;
     origin: Origin;
     sdp: string;
+    secure: SecureOffer | null;
     ownsCallId: boolean;
     change: (media: NegotiatedMedia) => Promise<LocalMedia>;
   }) {
@@ -67,6 +73,7 @@ export class LegMedia {
     this.#local = parts.local;
     this.#origin = parts.origin;
     this.#sdp = parts.sdp;
+    this.#offered = parts.secure;
     this.#dialog.on('ack', (req: SrfRequest) => this.#acknowledged(req));
   }
 
@@ -101,7 +108,11 @@ export class LegMedia {
 
   async #answer(text: string, res: SrfResponse): Promise<void> {
     const parsed = parseSdp(text);
-    const settled = parsed.ok ? settleOffer(parsed.description, this.#profile.media) : null;
+    const settled = parsed.ok
+      ? settleOffer(parsed.description, this.#profile.media, (offered) =>
+          ownKeyFor(offered, this.#media?.security, randomBytes),
+        )
+      : null;
     if (settled === null || !settled.ok) {
       const fault = settled === null ? 'session description cannot be read' : settled.fault;
       this.#world.count('mediaChangesRefused');
@@ -157,7 +168,10 @@ export class LegMedia {
   }
 
   #offerLate(res: SrfResponse): void {
-    this.#sendDescription(res, (origin) => writeOffer(this.#profile.media, this.#local, origin));
+    // Whoever answers may be somebody else now (RFC 3725): every suite again, by fresh keys.
+    const secure = secureOfferFor(this.#profile.media, randomBytes);
+    this.#offered = secure;
+    this.#sendDescription(res, (origin) => writeOffer(this.#profile.media, this.#local, origin, secure));
     this.#expectLateAnswer((media) => {
       if (media === null) {
         this.#world.log.warn('an ACK brought no usable answer to our offer; the media stay as they were');
@@ -177,7 +191,8 @@ export class LegMedia {
     if (this.#busy !== 'late') return;
     const body = bodyOf(req);
     const parsed = body.kind === 'sdp' ? parseSdp(body.text) : null;
-    const settled = parsed?.ok ? settleAnswer(parsed.description, this.#profile.media) : null;
+    const settled = parsed?.ok ? settleAnswer(parsed.description, this.#profile.media, this.#offered) : null;
+    if (settled?.ok === false) this.#world.log.warn('an answer is refused', { fault: settled.fault });
     this.#settleLate(settled?.ok ? settled.agreed.media : null);
   }
 
@@ -190,27 +205,56 @@ export class LegMedia {
     answered?.(media);
   }
 
-  /** Our own re-INVITE with another address or port of ours. Tried again after 491 (glare), at most so often. */
-  async reoffer(local: LocalMedia): Promise<'moved' | 'refused'> {
+  /** Our own re-INVITE with another address or port of ours. */
+  reoffer(local: LocalMedia): Promise<'moved' | 'refused'> {
+    return this.#offerUntilTaken(() => ({ local, secure: this.#sameKeys() }));
+  }
+
+  /** Our own re-INVITE with a fresh key of the suite in use: a secure call is not offered in clear again. */
+  async renewKeys(): Promise<'renewed' | 'refused' | 'plain'> {
+    if (this.#media?.security === undefined) return 'plain';
+    const outcome = await this.#offerUntilTaken(() => {
+      const suite = this.#media?.security?.suite;
+      const secure = suite === undefined ? null : makeSecureOffer(this.#secureProtocol(), randomBytes, [suite]);
+      return { local: this.#local, secure };
+    });
+    return outcome === 'moved' ? 'renewed' : 'refused';
+  }
+
+  #sameKeys(): SecureOffer | null {
+    const security = this.#media?.security;
+    if (security === undefined) return null;
+    const { suite, sendKey } = security;
+    return { protocol: this.#secureProtocol(), crypto: [{ tag: 1, suite, key: sendKey }] };
+  }
+
+  /** RFC 3264 §8.3.1: a stream keeps the transport that both sides have in use. */
+  #secureProtocol(): SecureOffer['protocol'] {
+    return /^m=audio \d+ RTP\/SAVP /m.test(this.#sdp) ? 'RTP/SAVP' : 'RTP/AVP';
+  }
+
+  /** Tried again after 491 (glare), at most so often. What is offered is asked for anew each time. */
+  async #offerUntilTaken(make: () => { local: LocalMedia; secure: SecureOffer | null }): Promise<'moved' | 'refused'> {
     for (let attempt = 0; attempt <= GLARE_RETRIES_MAX; attempt += 1) {
       if (attempt > 0) await this.#glareWait();
       if (this.#busy !== 'idle') continue;
-      const outcome = await this.#offerOnce(local);
+      const { local, secure } = make();
+      const outcome = await this.#offerOnce(local, secure);
       if (outcome !== 'glare') return outcome;
     }
     return 'refused';
   }
 
-  async #offerOnce(local: LocalMedia): Promise<'moved' | 'refused' | 'glare'> {
+  async #offerOnce(local: LocalMedia, secure: SecureOffer | null): Promise<'moved' | 'refused' | 'glare'> {
     this.#busy = 'offering';
-    const sdp = this.#nextSdp((origin) => writeOffer(this.#profile.media, local, origin));
+    const sdp = this.#nextSdp((origin) => writeOffer(this.#profile.media, local, origin, secure));
     this.#sdp = sdp;
     try {
       const response = await within(this.#world.clock, REQUEST_WAIT_MS, 'a re-INVITE', this.#sendInvite(sdp));
       if (response.status === 491) return 'glare';
       const parsed = response.status === 200 ? parseSdp(response.body ?? '') : null;
       const settled: { ok: true; agreed: AgreedAnswer } | { ok: false } | null = parsed?.ok
-        ? settleAnswer(parsed.description, this.#profile.media)
+        ? settleAnswer(parsed.description, this.#profile.media, secure)
         : null;
       if (!settled?.ok) return 'refused';
       this.#dialog.local.sdp = sdp;

@@ -2,6 +2,7 @@ import type { SrfDialog, SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { CallResult, LegEnd, LegListener, LocalMedia, NegotiatedMedia, SipLeg } from '../app/ports.ts';
 import { assert } from '../lib/assert.ts';
 import { readIdentified } from './context.ts';
+import type { SecureOffer } from './crypto.ts';
 import { HEADER_NAMES, resultPairs, USER_TO_USER } from './headers.ts';
 import { LegMedia } from './leg-media.ts';
 import { LegTransfer, type ReferOutcome } from './leg-transfer.ts';
@@ -20,6 +21,8 @@ export interface LegParts {
   readonly local: LocalMedia;
   readonly origin: Origin;
   readonly sdp: string;
+  /** What our own offer had of keys, while its answer is still to come. */
+  readonly secure: SecureOffer | null;
   readonly ownsCallId: boolean;
   /** Called once, however the leg ends. */
   readonly closed: () => void;
@@ -169,6 +172,10 @@ export class Leg implements SipLeg {
   /** Moves our side of the media by a re-INVITE of ours. */
   async reoffer(local: LocalMedia): Promise<'moved' | 'refused'> {
     return this.#ended ? 'refused' : this.media.reoffer(local);
+  }
+
+  async renewKeys(): Promise<'renewed' | 'refused' | 'plain'> {
+    return this.#ended ? 'refused' : this.media.renewKeys();
   }
 
   #identified(req: SrfRequest): boolean | null {

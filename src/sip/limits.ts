@@ -4,6 +4,9 @@
 export const SDP_BYTES_MAX = 16_384;
 export const SDP_MEDIA_LINES_MAX = 32;
 export const SDP_FORMATS_PER_LINE_MAX = 128;
+/** Attributes of one m-line that are read; a browser offers four, a session border controller ten. */
+export const CRYPTO_LINES_MAX = 16;
+export const CRYPTO_CHARS_MAX = 512;
 export const PTIME_MS_MIN = 10;
 export const PTIME_MS_MAX = 60;
 

@@ -1,5 +1,16 @@
 import { isIP } from 'node:net';
-import type { LocalMedia, NegotiatedMedia } from '../app/ports.ts';
+import type { LocalMedia, MediaSecurity, NegotiatedMedia } from '../app/ports.ts';
+import type { Sensitive } from '../lib/sensitive.ts';
+import {
+  type CryptoAttribute,
+  type CryptoFault,
+  isSameKey,
+  isSameSecurity,
+  makeSecureOffer,
+  type RandomBytes,
+  type SecureOffer,
+  writeCrypto,
+} from './crypto.ts';
 import { PTIME_MS_MAX, PTIME_MS_MIN } from './limits.ts';
 import {
   type Direction,
@@ -11,7 +22,8 @@ import {
 } from './sdp.ts';
 
 /*
- * Offer and answer (RFC 3264) for one G.711 audio stream, pure: descriptions in, what was agreed out.
+ * Offer and answer (RFC 3264) for one G.711 audio stream, pure: descriptions in, what was agreed out. Secure media by
+ * RFC 4568, or by RFC 8643 where the peer need not: RTP/AVP with a=crypto, and whoever knows no SRTP passes it over.
  */
 
 export type Codec = NegotiatedMedia['codec'];
@@ -22,11 +34,18 @@ export interface MediaPolicy {
   readonly codecs: readonly Codec[];
   readonly ptimeMs: number;
   readonly dtmf: NegotiatedMedia['dtmf'];
+  /** Absent: off. */
+  readonly srtp?: 'require' | 'prefer' | 'off';
 }
 
 export type OfferFault =
   | 'no audio stream'
   | 'secure media only'
+  | 'secure media by DTLS only'
+  | 'secure media without a=crypto'
+  | 'no secure media, which the profile demands'
+  | `a=crypto with ${CryptoFault}`
+  | 'answer has no a=crypto of those offered'
   | 'transport is not RTP/AVP'
   | 'no PCMU or PCMA that the profile allows'
   | 'no telephone-event, which the profile demands'
@@ -42,7 +61,12 @@ export interface AgreedAnswer {
   readonly index: number;
   readonly lines: readonly Pick<SdpMedia, 'kind' | 'protocol' | 'formats'>[];
   readonly eventClockRate: number;
+  /** The attribute of our answer: the tag that we chose, and our key. Null for RTP in clear. */
+  readonly crypto: CryptoAttribute | null;
 }
+
+/** Our key for the attribute that we take; `ownKeyFor` of crypto.ts. */
+export type OwnKey = (offered: CryptoAttribute) => Sensitive<Uint8Array>;
 
 export type Agreement =
   | { readonly ok: true; readonly agreed: AgreedAnswer }
@@ -57,43 +81,68 @@ export interface Origin {
 const STATIC_PAYLOAD_TYPE: Readonly<Record<Codec, number>> = { PCMU: 0, PCMA: 8 };
 const OFFERED_EVENT_PAYLOAD_TYPE = 101;
 
-/** Settles an offer: picks the first audio stream that can be taken, or says why none can. */
-export function settleOffer(offer: SessionDescription, policy: MediaPolicy): Agreement {
+/**
+ * Settles an offer, or says why it cannot be. The first audio stream that can be taken; where the profile prefers secure
+ * media, the first that is secure, wherever it stands: some offer one stream twice, in clear and secure.
+ */
+export function settleOffer(offer: SessionDescription, policy: MediaPolicy, ownKey: OwnKey): Agreement {
   let fault: OfferFault | null = null;
-  for (const [index, stream] of offer.media.entries()) {
-    const settled = settleStream(stream, policy);
-    if (settled.ok) {
-      const lines = offer.media.map(({ kind, protocol, formats }) => ({ kind, protocol, formats }));
-      return { ok: true, agreed: { ...settled.stream, index, lines } };
+  for (const manner of mannersOf(policy)) {
+    for (const [index, stream] of offer.media.entries()) {
+      const settled = settleStream(stream, policy, manner);
+      if (settled.ok) {
+        const lines = offer.media.map(({ kind, protocol, formats }) => ({ kind, protocol, formats }));
+        const { media, eventClockRate, offered } = settled.stream;
+        if (offered === null) return { ok: true, agreed: { media, eventClockRate, index, lines, crypto: null } };
+        const crypto = { ...offered, key: ownKey(offered) };
+        const security = { suite: offered.suite, sendKey: crypto.key, receiveKey: offered.key };
+        return { ok: true, agreed: { media: { ...media, security }, eventClockRate, index, lines, crypto } };
+      }
+      fault = worseFault(fault, settled.fault);
     }
-    fault = worseFault(fault, settled.fault);
   }
   return { ok: false, fault: fault ?? 'no audio stream' };
 }
 
+type Manner = 'secure' | 'plain';
+
+function mannersOf({ srtp = 'off' }: MediaPolicy): readonly Manner[] {
+  if (srtp === 'off') return ['plain'];
+  return srtp === 'require' ? ['secure'] : ['secure', 'plain'];
+}
+
 /** The fault that tells the caller most: one stream further into the rules beats one that fell at the first. */
-const FAULT_RANK: readonly OfferFault[] = [
+const FAULT_RANK: readonly string[] = [
   'no audio stream',
   'every audio stream is disabled',
   'transport is not RTP/AVP',
   'secure media only',
+  'secure media by DTLS only',
+  'no secure media, which the profile demands',
+  'secure media without a=crypto',
+  'a=crypto with ',
   'address is not a unicast IP address',
   'no PCMU or PCMA that the profile allows',
   'no telephone-event, which the profile demands',
 ];
 
 function worseFault(known: OfferFault | null, next: OfferFault): OfferFault {
-  if (known === null) return next;
-  return FAULT_RANK.indexOf(next) > FAULT_RANK.indexOf(known) ? next : known;
+  const rankOf = (fault: OfferFault) => FAULT_RANK.findIndex((start) => fault.startsWith(start));
+  return known === null || rankOf(next) > rankOf(known) ? next : known;
 }
 
 type SettledStream =
-  | { readonly ok: true; readonly stream: Pick<AgreedAnswer, 'media' | 'eventClockRate'> }
+  | {
+      readonly ok: true;
+      readonly stream: Pick<AgreedAnswer, 'media' | 'eventClockRate'> & { readonly offered: CryptoAttribute | null };
+    }
   | { readonly ok: false; readonly fault: OfferFault };
 
-function settleStream(stream: SdpMedia, policy: MediaPolicy): SettledStream {
-  const usable = checkStream(stream);
+function settleStream(stream: SdpMedia, policy: MediaPolicy, manner: Manner): SettledStream {
+  const usable = checkStream(stream, manner);
   if (usable !== null) return { ok: false, fault: usable };
+  const crypto = manner === 'secure' ? pickCrypto(stream) : null;
+  if (typeof crypto === 'string') return { ok: false, fault: crypto };
 
   const audio = pickCodec(stream.encodings, policy.codecs);
   if (audio === null) return { ok: false, fault: 'no PCMU or PCMA that the profile allows' };
@@ -116,18 +165,29 @@ function settleStream(stream: SdpMedia, policy: MediaPolicy): SettledStream {
     direction: isUnspecified(address) ? withoutSending(reverse(stream.direction)) : reverse(stream.direction),
     dtmf: policy.dtmf,
   };
-  return { ok: true, stream: { media, eventClockRate: event?.clockRate ?? 8000 } };
+  return { ok: true, stream: { media, eventClockRate: event?.clockRate ?? 8000, offered: crypto } };
 }
 
-function checkStream(stream: SdpMedia): OfferFault | null {
+function checkStream(stream: SdpMedia, manner: Manner): OfferFault | null {
   if (stream.kind !== 'audio') return 'no audio stream';
   if (stream.port === 0) return 'every audio stream is disabled';
-  if (stream.protocol !== 'RTP/AVP') {
+  if (stream.protocol !== 'RTP/AVP' && (manner === 'plain' || stream.protocol !== 'RTP/SAVP')) {
+    if (manner === 'secure' && stream.protocol.includes('TLS')) return 'secure media by DTLS only';
     return /SAVP/.test(stream.protocol) ? 'secure media only' : 'transport is not RTP/AVP';
   }
   const address = stream.address ?? '';
   if (!isUnspecified(address) && !isUnicast(address)) return 'address is not a unicast IP address';
   return null;
+}
+
+/** RFC 4568 §5.1.2: the offerer's order is its preference, and the first that we can take is taken. */
+function pickCrypto({ crypto, protocol }: SdpMedia): CryptoAttribute | OfferFault {
+  for (const one of crypto) if (one.ok) return { tag: one.tag, suite: one.suite, key: one.key };
+  const faults = crypto.flatMap((one) => (one.ok ? [] : [one.fault]));
+  // A suite that nobody here knows is expected beside others; what else is wrong says more.
+  const fault = faults.find((known) => known !== 'a suite that we do not know') ?? faults[0];
+  if (fault !== undefined) return `a=crypto with ${fault}`;
+  return protocol === 'RTP/SAVP' ? 'secure media without a=crypto' : 'no secure media, which the profile demands';
 }
 
 function pickCodec(
@@ -169,6 +229,8 @@ export function writeAnswer(agreed: AgreedAnswer, local: LocalMedia, origin: Ori
     if (index !== agreed.index) return [`m=${line.kind} 0 ${line.protocol} ${line.formats.join(' ')}`];
     return audioLines({
       port: local.port,
+      protocol: line.protocol,
+      crypto: agreed.crypto === null ? [] : [agreed.crypto],
       codecs: [[media.receivePayloadType, media.codec]],
       event: media.receiveEventPayloadType === null ? null : [media.receiveEventPayloadType, agreed.eventClockRate],
       ptimeMs: media.ptimeMs,
@@ -178,10 +240,37 @@ export function writeAnswer(agreed: AgreedAnswer, local: LocalMedia, origin: Ori
   return writeDescription(local, origin, streams);
 }
 
-/** Our own offer: what the profile allows, in its order. */
-export function writeOffer(policy: MediaPolicy, local: LocalMedia, origin: Origin): string {
+/**
+ * What an offer of ours says of keys where it can be made once only, because its answer comes with an ACK. `prefer` is
+ * RFC 8643: RTP/AVP, which a peer without SRTP answers in clear.
+ */
+export function secureOfferFor({ srtp = 'off' }: MediaPolicy, random: RandomBytes): SecureOffer | null {
+  if (srtp === 'off') return null;
+  return makeSecureOffer(srtp === 'require' ? 'RTP/SAVP' : 'RTP/AVP', random);
+}
+
+/**
+ * The offers of a call that we place, each after the one before was refused as not acceptable. RFC 8643 first: most PBXs
+ * answer it, those without SRTP in clear. A FreeSWITCH as it comes and a trunk that demands SRTP refuse a key in RTP/AVP, so
+ * RTP/SAVP is next; who refuses that too has none.
+ */
+export function secureOffersFor({ srtp = 'off' }: MediaPolicy, random: RandomBytes): readonly (SecureOffer | null)[] {
+  if (srtp === 'off') return [null];
+  const demanded = makeSecureOffer('RTP/SAVP', random);
+  return srtp === 'require' ? [demanded] : [makeSecureOffer('RTP/AVP', random), demanded, null];
+}
+
+/** Our own offer: what the profile allows, in its order; `secure` null offers RTP in clear. */
+export function writeOffer(
+  policy: MediaPolicy,
+  local: LocalMedia,
+  origin: Origin,
+  secure: SecureOffer | null = null,
+): string {
   const streams = audioLines({
     port: local.port,
+    protocol: secure?.protocol ?? 'RTP/AVP',
+    crypto: secure?.crypto ?? [],
     codecs: policy.codecs.map((codec) => [STATIC_PAYLOAD_TYPE[codec], codec] as const),
     event: policy.dtmf === 'inband' ? null : [OFFERED_EVENT_PAYLOAD_TYPE, 8000],
     ptimeMs: policy.ptimeMs,
@@ -194,12 +283,22 @@ export function writeOffer(policy: MediaPolicy, local: LocalMedia, origin: Origi
  * Reads the answer to an offer of `writeOffer`. The answer's payload types are what we send, ours are what the peer
  * sends, and they may differ (RFC 3264 §6.1).
  */
-export function settleAnswer(answer: SessionDescription, policy: MediaPolicy): Agreement {
+export function settleAnswer(
+  answer: SessionDescription,
+  policy: MediaPolicy,
+  secure: SecureOffer | null = null,
+): Agreement {
   const stream = answer.media[0];
   if (stream === undefined || answer.media.length !== 1) {
     return { ok: false, fault: 'answer has another number of streams' };
   }
-  const settled = settleStream(stream, { ...policy, codecs: answeredOrder(stream, policy.codecs) });
+  const security = secure === null ? null : answeredSecurity(stream, secure);
+  if (security === null && secure !== null && (secure.protocol === 'RTP/SAVP' || policy.srtp === 'require')) {
+    return { ok: false, fault: 'answer has no a=crypto of those offered' };
+  }
+  if (security === 'other') return { ok: false, fault: 'answer has no a=crypto of those offered' };
+  const manner = security === null ? 'plain' : 'secure';
+  const settled = settleStream(stream, { ...policy, codecs: answeredOrder(stream, policy.codecs) }, manner);
   if (!settled.ok) {
     const none = settled.fault === 'no PCMU or PCMA that the profile allows';
     return { ok: false, fault: none ? 'answer chose a format that was not offered' : settled.fault };
@@ -210,9 +309,21 @@ export function settleAnswer(answer: SessionDescription, policy: MediaPolicy): A
     receivePayloadType: STATIC_PAYLOAD_TYPE[media.codec],
     sendEventPayloadType: eventClockRate === 8000 ? media.sendEventPayloadType : null,
     receiveEventPayloadType: media.receiveEventPayloadType === null ? null : OFFERED_EVENT_PAYLOAD_TYPE,
+    ...(security === null ? {} : { security }),
   };
   const lines = [{ kind: stream.kind, protocol: stream.protocol, formats: stream.formats }];
-  return { ok: true, agreed: { media: agreed, index: 0, lines, eventClockRate } };
+  return { ok: true, agreed: { media: agreed, index: 0, lines, eventClockRate, crypto: null } };
+}
+
+/** RFC 4568 §5.1.3: an answer has one attribute, with tag and suite of the one that it takes. Null: it takes none. */
+function answeredSecurity(stream: SdpMedia, secure: SecureOffer): MediaSecurity | 'other' | null {
+  const answered = stream.crypto[0];
+  if (answered === undefined) return null;
+  const ours = answered.ok ? secure.crypto.find(({ tag }) => tag === answered.tag) : undefined;
+  if (!answered.ok || ours?.suite !== answered.suite || stream.crypto.length !== 1) return 'other';
+  // RFC 4568 §7.1.2: never a key of the offer. Both directions under one key would be a key stream twice.
+  if (secure.crypto.some(({ key }) => isSameKey(key, answered.key))) return 'other';
+  return { suite: ours.suite, sendKey: ours.key, receiveKey: answered.key };
 }
 
 /** RFC 3264 §7: the offerer should send the first format the answer lists. */
@@ -224,6 +335,8 @@ function answeredOrder(stream: SdpMedia, codecs: readonly Codec[]): Codec[] {
 
 function audioLines(audio: {
   port: number;
+  protocol: string;
+  crypto: readonly CryptoAttribute[];
   codecs: readonly (readonly [number, Codec])[];
   event: readonly [payloadType: number, clockRate: number] | null;
   ptimeMs: number;
@@ -231,7 +344,8 @@ function audioLines(audio: {
 }): string[] {
   const formats = [...audio.codecs.map(([payloadType]) => payloadType), ...(audio.event ? [audio.event[0]] : [])];
   return [
-    `m=audio ${audio.port} RTP/AVP ${formats.join(' ')}`,
+    `m=audio ${audio.port} ${audio.protocol} ${formats.join(' ')}`,
+    ...audio.crypto.map(writeCrypto),
     ...audio.codecs.map(([payloadType, codec]) => `a=rtpmap:${payloadType} ${codec}/8000`),
     ...(audio.event
       ? [`a=rtpmap:${audio.event[0]} telephone-event/${audio.event[1]}`, `a=fmtp:${audio.event[0]} 0-15`]
@@ -257,6 +371,9 @@ function writeDescription(local: LocalMedia, origin: Origin, streams: readonly s
 
 /** Whether two agreements are the same, so that a session refresh moves nothing. */
 export function sameMedia(a: NegotiatedMedia, b: NegotiatedMedia): boolean {
-  const keys = Object.keys(a) as (keyof NegotiatedMedia)[];
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+  const { security, ...rest } = a;
+  const { security: otherSecurity, ...other } = b;
+  const keys = Object.keys(rest) as (keyof typeof rest)[];
+  const isSame = keys.length === Object.keys(other).length && keys.every((key) => rest[key] === other[key]);
+  return isSame && isSameSecurity(security, otherSecurity);
 }

@@ -41,6 +41,14 @@ export const ProfileSchema = Type.Object(
             'auto: telephone-events and tones in the audio, each press counted once. event: telephone-events only, and ' +
             'a call without them is refused. inband: tones only.',
         }),
+        srtp: Type.Optional(
+          Type.Enum(['require', 'prefer', 'off'], {
+            description:
+              'Encrypted media by keys in SDP (RFC 4568). require: nothing else is taken or offered. prefer: encrypted ' +
+              'where the peer can, otherwise in clear. off, as without this key: in clear only. The keys are as secret ' +
+              'as the SIP that carries them.',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

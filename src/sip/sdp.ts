@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import sdpTransform from 'sdp-transform';
-import { SDP_BYTES_MAX, SDP_FORMATS_PER_LINE_MAX, SDP_MEDIA_LINES_MAX } from './limits.ts';
+import { type ParsedCrypto, parseCrypto } from './crypto.ts';
+import { CRYPTO_LINES_MAX, SDP_BYTES_MAX, SDP_FORMATS_PER_LINE_MAX, SDP_MEDIA_LINES_MAX } from './limits.ts';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
@@ -27,6 +28,8 @@ export interface SdpMedia {
   readonly maxptimeMs: number | null;
   /** From `a=rtcp` (RFC 3605); null where the default, port + 1, holds. */
   readonly rtcpPort: number | null;
+  /** `a=crypto` in the order of preference; media-level only, RFC 4568 §4. */
+  readonly crypto: readonly ParsedCrypto[];
 }
 
 export interface SessionDescription {
@@ -63,10 +66,8 @@ export function parseSdp(text: string): ParsedSdp {
   if (Buffer.byteLength(text) > SDP_BYTES_MAX) return { ok: false, fault: 'too long' };
   if (!/^v=0\s*$/m.test(text)) return { ok: false, fault: 'not SDP' };
 
-  const mLines = text
-    .split(/\r\n|\r|\n/)
-    .filter((line) => line.startsWith('m='))
-    .map((line) => line.slice(2));
+  const sections = sectionsOf(text);
+  const mLines = sections.map(([line = '']) => line.slice(2));
   if (mLines.length > SDP_MEDIA_LINES_MAX) return { ok: false, fault: 'too many m-lines' };
 
   const loose = sdpTransform.parse(text);
@@ -95,11 +96,29 @@ export function parseSdp(text: string): ParsedSdp {
       ptimeMs: asMilliseconds(own.ptime ?? loose.ptime),
       maxptimeMs: asMilliseconds(own.maxptime ?? loose.maxptime),
       rtcpPort: asPort(own.rtcp?.port),
+      crypto: cryptoOf(sections[index] ?? []),
     });
   }
   const origin = loose.origin;
   const originKey = origin === undefined ? null : `${origin.sessionId ?? ''} ${origin.sessionVersion ?? ''}`;
   return { ok: true, description: { originKey, media } };
+}
+
+/** The lines of each m-line, itself the first. */
+function sectionsOf(text: string): string[][] {
+  const sections: string[][] = [];
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    if (line.startsWith('m=')) sections.push([line]);
+    else sections.at(-1)?.push(line);
+  }
+  return sections;
+}
+
+/** RFC 4568 §4.1: tags are unique; of two with one tag neither could be answered, and the second is not read. */
+function cryptoOf(lines: readonly string[]): ParsedCrypto[] {
+  const values = lines.filter((line) => line.startsWith('a=crypto:')).map((line) => line.slice('a=crypto:'.length));
+  const read = values.slice(0, CRYPTO_LINES_MAX).map(parseCrypto);
+  return read.filter(({ tag }, index) => tag === null || read.findIndex((other) => other.tag === tag) === index);
 }
 
 function encodingsOf(

@@ -11,10 +11,16 @@ export interface LogOptions {
   readonly stream: { write(text: string): unknown; readonly isTTY?: boolean };
 }
 
+/** The key of an `a=crypto` line (RFC 4568): no description is logged, and an error of a library that holds one is cut here. */
+const KEY_IN_SDP = /inline:[A-Za-z0-9+/=]+/g;
+
 /** JSON lines, or words in colours on a terminal; what looks like a card number becomes `[digits]` in either. */
 export function createLog(options: LogOptions): Log {
   const isTerminal = options.stream.isTTY === true;
-  const write = (line: string) => options.stream.write(withoutPan(isTerminal ? pretty(line) : line, '[digits]'));
+  const write = (line: string) => {
+    const text = (isTerminal ? pretty(line) : line).replace(KEY_IN_SDP, 'inline:[key]');
+    options.stream.write(withoutPan(text, '[digits]'));
+  };
   const logger = pino(
     { level: options.level, base: { process: options.process }, timestamp: pino.stdTimeFunctions.isoTime },
     { write },

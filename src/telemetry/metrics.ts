@@ -98,6 +98,9 @@ export function createMetrics(): Metrics {
     packetsLost: counter('hushtone_rtp_packets_lost_total', 'RTP packets that never came'),
     packetsLate: counter('hushtone_rtp_packets_late_total', 'RTP packets that came too late to be heard'),
     packetsFromElsewhere: counter('hushtone_rtp_packets_from_elsewhere_total', 'RTP packets dropped: a strange source'),
+    packetsUnauthentic: counter('hushtone_srtp_packets_unauthentic_total', 'SRTP packets dropped: no key opens them'),
+    packetsReplayed: counter('hushtone_srtp_packets_replayed_total', 'SRTP packets dropped: they came before'),
+    packetsUnprotected: counter('hushtone_srtp_packets_unprotected_total', 'Packets not sent: not to be protected'),
   };
   const keys = new Counter({
     name: 'hushtone_keys_total',

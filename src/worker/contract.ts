@@ -49,6 +49,14 @@ export const PLAY_ENDS = ['finished', 'bargedIn', 'stopped'] as const;
 export const READ_BACK_STYLES = ['', 'digits', 'lastFour', 'monthYear'] as const;
 /** `enum DtmfMode`. */
 export const DTMF_MODES = ['auto', 'event', 'inband'] as const;
+/** `enum SrtpSuite`, by the names of RFC 4568 §6.2 and RFC 7714 §14.2, and the bytes of a master key with its salt. */
+export const SRTP_SUITES = [
+  { name: '', keyBytes: 0 },
+  { name: 'AES_CM_128_HMAC_SHA1_80', keyBytes: 30 },
+  { name: 'AES_CM_128_HMAC_SHA1_32', keyBytes: 30 },
+  { name: 'AEAD_AES_128_GCM', keyBytes: 28 },
+  { name: 'AEAD_AES_256_GCM', keyBytes: 44 },
+] as const;
 /** RFC 4733 event codes of the keys of a caller; A to D are no keys of ours. */
 export const EVENT_KEYS = '0123456789*#';
 /** `enum EngineFault`, in words. */
@@ -94,4 +102,4 @@ export const PROOF_RESULTS = [
 export const ROUTE_LENGTH = 3;
 /** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
 export const VOICE_LENGTH = 123;
-export const STATS_LENGTH = 15;
+export const STATS_LENGTH = 18;

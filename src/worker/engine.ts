@@ -9,11 +9,12 @@ import {
   type EventKind,
   FAULTS,
   LEG_ORDERS,
+  SRTP_SUITES,
   STATS_LENGTH,
   VOICE_LENGTH,
 } from './contract.ts';
 import type { NativeOfflineDecoder } from './offline.ts';
-import type { WireFacts, WireMedia, WireStats } from './wire.ts';
+import type { WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
 
 /** What the addon exports; native/addon says what each takes. */
 interface NativeEngine {
@@ -26,8 +27,16 @@ interface NativeEngine {
     remoteAddress: string,
     remotePort: number,
     media: Int32Array,
+    keys: Uint8Array,
   ): [fault: number, leg: number, port: number];
-  updateLeg(request: number, leg: number, remoteAddress: string, remotePort: number, media: Int32Array): number;
+  updateLeg(
+    request: number,
+    leg: number,
+    remoteAddress: string,
+    remotePort: number,
+    media: Int32Array,
+    keys: Uint8Array,
+  ): number;
   setRoutes(request: number, call: number, routes: Uint32Array): number;
   armMask(request: number, leg: number, fill: number, neutralEvent: number): number;
   play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean): number;
@@ -100,6 +109,7 @@ export interface EngineRoute {
 
 export type LegOrderName = keyof typeof LEG_ORDERS;
 
+const BAD_ARGUMENT = FAULTS.indexOf('an argument that the engine does not take');
 const DRAIN_BYTES = 64 * EVENT.size * 16;
 const BRAND_NAMES = brands.brands.map((brand) => brand.name);
 
@@ -145,6 +155,7 @@ export class Engine {
     local: { address: string; port: number },
     media: WireMedia | undefined,
   ): { leg: number; port: number } {
+    const keys = srtpKeys(media?.srtp);
     const [fault, leg, port] = this.#native.openLeg(
       call,
       local.address,
@@ -152,13 +163,19 @@ export class Engine {
       media?.remoteAddress ?? '',
       media?.remotePort ?? 0,
       mediaNumbers(media),
+      keys,
     );
+    keys.fill(0);
     refuse(fault);
     return { leg, port };
   }
 
   updateLeg(request: number, leg: number, media: WireMedia): void {
-    refuse(this.#native.updateLeg(request, leg, media.remoteAddress, media.remotePort, mediaNumbers(media)));
+    const keys = srtpKeys(media.srtp);
+    const { remoteAddress, remotePort } = media;
+    const fault = this.#native.updateLeg(request, leg, remoteAddress, remotePort, mediaNumbers(media), keys);
+    keys.fill(0);
+    refuse(fault);
   }
 
   setRoutes(request: number, call: number, routes: readonly EngineRoute[]): void {
@@ -217,6 +234,9 @@ export class Engine {
       eventsLost: this.eventsLost,
       ticksLate: at(13),
       ticksSkipped: at(14),
+      packetsUnauthentic: at(15),
+      packetsReplayed: at(16),
+      packetsUnprotected: at(17),
     };
   }
 
@@ -271,7 +291,7 @@ function refuse(fault: number): void {
 }
 
 function mediaNumbers(media: WireMedia | undefined): Int32Array {
-  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0);
+  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0, 0, 0);
   return Int32Array.of(
     media.codec === 'PCMA' ? 8 : 0,
     media.sendPayloadType,
@@ -282,7 +302,28 @@ function mediaNumbers(media: WireMedia | undefined): Int32Array {
     media.direction === 'sendrecv' || media.direction === 'sendonly' ? 1 : 0,
     media.direction === 'sendrecv' || media.direction === 'recvonly' ? 1 : 0,
     Math.max(0, (DTMF_MODES as readonly string[]).indexOf(media.dtmf)),
+    suiteNumber(media.srtp),
+    media.srtp?.receiveRocMax ?? 0,
   );
+}
+
+/** Media that shall be secure never become plain by a wrong word: an unknown suite is refused. */
+function suiteNumber(srtp: WireSrtp | undefined): number {
+  if (srtp === undefined) return 0;
+  const number = SRTP_SUITES.findIndex(({ name }) => name === srtp.suite);
+  if (number < 1) throw new EngineRefusal(BAD_ARGUMENT);
+  return number;
+}
+
+/** Ours, then the peer's. The caller wipes it. */
+function srtpKeys(srtp: WireSrtp | undefined): Uint8Array {
+  if (srtp === undefined) return new Uint8Array(0);
+  const each = SRTP_SUITES[suiteNumber(srtp)]?.keyBytes;
+  if (srtp.sendKey.length !== each || srtp.receiveKey.length !== each) throw new EngineRefusal(BAD_ARGUMENT);
+  const keys = new Uint8Array(2 * each);
+  keys.set(srtp.sendKey);
+  keys.set(srtp.receiveKey, each);
+  return keys;
 }
 
 function nativeBrands(): object[] {

@@ -10,6 +10,15 @@ export const PROTOCOL = 1;
 /** A frame longer than this ends the connection: the longest is a gateway's answer. */
 export const FRAME_BYTES_MAX = 1024 * 1024;
 
+/** Keys cross as bytes, in this frame and nowhere else; no frame is ever logged. */
+export interface WireSrtp {
+  readonly suite: string;
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  /** The highest roll-over counter that the peer's stream may have reached: not 0 for a leg made again in a call. */
+  readonly receiveRocMax: number;
+}
+
 export interface WireMedia {
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -21,6 +30,8 @@ export interface WireMedia {
   readonly ptimeMs: number;
   readonly direction: string;
   readonly dtmf: string;
+  /** Absent: plain RTP. */
+  readonly srtp?: WireSrtp;
 }
 
 export interface WireHeader {
@@ -76,6 +87,10 @@ export interface WireStats {
   readonly packetsLost: number;
   readonly packetsLate: number;
   readonly packetsFromElsewhere: number;
+  /** SRTP: what no key of ours opened, what had come before, and what could not be protected and was not sent. */
+  readonly packetsUnauthentic: number;
+  readonly packetsReplayed: number;
+  readonly packetsUnprotected: number;
   readonly jitterMs: number;
   readonly keysByEvent: number;
   readonly keysInband: number;

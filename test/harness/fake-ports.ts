@@ -126,6 +126,9 @@ export class FakeWorld {
     packetsLost: 0,
     packetsLate: 0,
     packetsFromElsewhere: 0,
+    packetsUnauthentic: 0,
+    packetsReplayed: 0,
+    packetsUnprotected: 0,
     jitterMs: 0,
     keysByEvent: 0,
     keysInband: 0,
@@ -211,6 +214,10 @@ export class FakeWorld {
         this.#enter('hangUp');
         this.results.push({ how: 'bye', result });
       },
+      renewKeys: async () => {
+        this.calls.push('renewKeys');
+        return 'plain';
+      },
       refer: async (target, result) => {
         this.#enter('refer');
         this.results.push({ how: target, result });
@@ -233,6 +240,10 @@ export class FakeWorld {
         listener = given;
       },
       hangUp: async () => this.#enter('hangUp other'),
+      renewKeys: async () => {
+        this.calls.push('renewKeys other');
+        return 'plain';
+      },
       refer: async () => 'failed',
     };
     return { leg, media: MEDIA };

@@ -5,6 +5,7 @@ export function profileText(
     callsMax?: number;
     codecs?: string[];
     dtmf?: string;
+    srtp?: string;
     allow?: string[];
     sources?: string[];
     demandOn?: string[];
@@ -17,7 +18,12 @@ export function profileText(
 ): string {
   return JSON.stringify({
     admit: { addresses: changes.addresses ?? ['127.0.0.0/8'], callsMax: changes.callsMax ?? 100 },
-    media: { codecs: changes.codecs ?? ['PCMU', 'PCMA'], ptimeMs: 20, dtmf: changes.dtmf ?? 'auto' },
+    media: {
+      codecs: changes.codecs ?? ['PCMU', 'PCMA'],
+      ptimeMs: 20,
+      dtmf: changes.dtmf ?? 'auto',
+      ...(changes.srtp === undefined ? {} : { srtp: changes.srtp }),
+    },
     callerId: changes.callerId ?? 'p-asserted-identity',
     context: {
       allow: changes.allow ?? ['customer', 'amount', 'currency', 'reference', 'flow', 'identified'],

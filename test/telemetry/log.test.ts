@@ -37,6 +37,16 @@ describe('the log', () => {
     expect(lines.at(-1)).toContain('4242424242424241 ca_0mb2k');
   });
 
+  it('holds no key of SDP, whoever put it there', () => {
+    const lines: string[] = [];
+    const log = createLog({ level: 'info', process: 'control', stream: { write: (text: string) => lines.push(text) } });
+    log.info('odd', {
+      reason: 'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:PwAXvAoLjjrgf3+085FMPUDjxC3GLEE2OXs64YYa|2^20',
+    });
+    expect(lines[0]).toContain('inline:[key]|2^20');
+    expect(lines[0]).not.toContain('PwAX');
+  });
+
   it('is in words and colours on a terminal', () => {
     const lines: string[] = [];
     const stream = { isTTY: true, write: (text: string) => lines.push(text) };
@@ -52,8 +62,9 @@ describe('the metrics', () => {
     metrics.app.paymentEnded('approved', 30_000);
     metrics.app.gatewayAsked('sandbox', 'purchase', 'approved', 120);
     const leg = { packetsReceived: 100, packetsSent: 90, packetsLost: 3, packetsLate: 2, packetsFromElsewhere: 7 };
-    metrics.app.legClosed({ ...leg, jitterMs: 1, keysByEvent: 16, keysInband: 4 });
-    metrics.app.legClosed({ ...leg, jitterMs: 1, keysByEvent: 1, keysInband: 0 });
+    const srtp = { packetsUnauthentic: 5, packetsReplayed: 4, packetsUnprotected: 0 };
+    metrics.app.legClosed({ ...leg, ...srtp, jitterMs: 1, keysByEvent: 16, keysInband: 4 });
+    metrics.app.legClosed({ ...leg, ...srtp, jitterMs: 1, keysByEvent: 1, keysInband: 0 });
     metrics.watch({
       callsActive: () => 3,
       sipDialogs: () => 4,
@@ -72,6 +83,8 @@ describe('the metrics', () => {
     expect(text).toContain('hushtone_calls_total 1');
     expect(text).toContain('hushtone_payments_total{result="approved"} 1');
     expect(text).toContain('hushtone_calls_active 3');
+    expect(text).toContain('hushtone_srtp_packets_unauthentic_total 10');
+    expect(text).toContain('hushtone_srtp_packets_replayed_total 8');
     expect(text).toContain('hushtone_api_answers_withheld_total 1');
     expect(text).toContain('hushtone_media_events_lost 5');
     expect(text).toContain('hushtone_media_ticks_late 8');

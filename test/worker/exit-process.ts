@@ -21,8 +21,10 @@ function open(): OpenEngine {
   const port = Number(process.argv[3] ?? 17_700);
   const engine = new Engine([brand], port, port + 9, 30_000, 200, () => {}) as unknown as OpenEngine;
   engine.openEgress(() => {});
-  const media = Int32Array.of(0, 0, 0, 101, 101, 20, 1, 1, 0);
-  const [fault, leg] = engine.openLeg(1, '127.0.0.1', 0, '', 0, media);
+  // With SRTP, whose library brings libraries of its own into the process.
+  const media = Int32Array.of(0, 0, 0, 101, 101, 20, 1, 1, 0, 1, 0);
+  const keys = new Uint8Array(60).fill(1);
+  const [fault, leg] = engine.openLeg(1, '127.0.0.1', 0, '', 0, media, keys);
   if (fault !== 0) throw new Error(`no leg: ${fault}`);
   for (let request = 1; request < 20; request += 1) engine.legOrder(3, request, leg, 0);
   const target = { tls: false, host: '127.0.0.1', port: 1, path: '/' };

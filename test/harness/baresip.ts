@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/*
+ * Debian's baresip as a caller: SIP, SDES, SRTP and telephone-events of which no line is ours. Its keypad is the UDP console
+ * of module cons.so, one key a datagram.
+ */
+
+const END_MS_MAX = 20_000;
+/** From one key to the next: baresip's presses follow each other every 240 ms (captured), and quicker keys wait there. */
+const KEY_MS = 320;
+const RTP_PORTS = '24000-24099';
+
+/** `srtp` is RTP/AVP with a=crypto, `srtp-mand` RTP/SAVP. */
+export type MediaEncryption = 'srtp' | 'srtp-mand' | 'none';
+
+/** Where its modules lie; null where it is not installed. */
+function modulePath(): string | null {
+  if (spawnSync('baresip', ['-h'], { stdio: 'ignore' }).error !== undefined) return null;
+  const places = ['/usr/lib/baresip/modules'];
+  for (const name of readdirSync('/usr/lib')) places.push(`/usr/lib/${name}/baresip/modules`);
+  return places.find((place) => spawnSync('test', ['-f', `${place}/srtp.so`]).status === 0) ?? null;
+}
+
+export const BARESIP_MODULES = modulePath();
+
+export class Baresip {
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+  readonly #consolePort: number;
+  /** Where it takes calls. */
+  readonly uri: string;
+  readonly #exit: Promise<void>;
+  #output = '';
+
+  private constructor(folder: string, child: ChildProcess, ports: { sip: number; console: number }) {
+    this.#folder = folder;
+    this.uri = `sip:callee@127.0.0.1:${ports.sip}`;
+    this.#process = child;
+    this.#consolePort = ports.console;
+    this.#exit = new Promise((resolve) => child.once('exit', () => resolve()));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (bytes: Buffer) => {
+        this.#output += bytes.toString();
+      });
+    }
+  }
+
+  /** Starts one that calls `uri` at once. */
+  static call(uri: string, encryption: MediaEncryption): Promise<Baresip> {
+    return Baresip.#start('caller', encryption, ['-e', `/dial ${uri}`]);
+  }
+
+  /** Starts one that answers every call at once. */
+  static async answering(encryption: MediaEncryption): Promise<Baresip> {
+    const phone = await Baresip.#start('callee', encryption, []);
+    await phone.until(/baresip is ready/);
+    return phone;
+  }
+
+  static async #start(user: string, encryption: MediaEncryption, more: readonly string[]): Promise<Baresip> {
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-baresip-'));
+    const [sipPort, consolePort] = [await freePort(), await freePort()];
+    const config = [
+      `module_path ${BARESIP_MODULES}`,
+      ...['g711.so', 'aubridge.so', 'cons.so', 'srtp.so'].map((name) => `module ${name}`),
+      'module_tmp account.so',
+      'module_app menu.so',
+      'net_interface 127.0.0.1',
+      `sip_listen 127.0.0.1:${sipPort}`,
+      `cons_listen 127.0.0.1:${consolePort}`,
+      `rtp_ports ${RTP_PORTS}`,
+      'audio_source aubridge,silence',
+      'audio_player aubridge,silence',
+      'audio_alert aubridge,silence',
+    ];
+    writeFileSync(join(folder, 'config'), `${config.join('\n')}\n`);
+    const encoding = encryption === 'none' ? '' : `;mediaenc=${encryption}`;
+    writeFileSync(join(folder, 'accounts'), `<sip:${user}@127.0.0.1>;regint=0;answermode=auto${encoding}\n`);
+    writeFileSync(join(folder, 'contacts'), '');
+    const child = spawn('baresip', ['-4', '-s', '-f', folder, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new Baresip(folder, child, { sip: sipPort, console: consolePort });
+  }
+
+  /** All that it printed, the SIP included (`-s`). */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Each key for as long as baresip sends one, one after the other. */
+  async key(keys: string): Promise<void> {
+    const socket = createSocket('udp4');
+    try {
+      for (const key of keys) {
+        await new Promise<void>((resolve) => socket.send(key, this.#consolePort, '127.0.0.1', () => resolve()));
+        await new Promise((resolve) => setTimeout(resolve, KEY_MS));
+      }
+    } finally {
+      socket.close();
+    }
+  }
+
+  /** Waits until it printed this; throws with its output after the limit. */
+  async until(pattern: RegExp, limitMs = END_MS_MAX): Promise<void> {
+    const giveUpAt = Date.now() + limitMs;
+    while (!pattern.test(this.#output)) {
+      if (Date.now() > giveUpAt) throw new Error(`baresip did not say ${pattern.source}:\n${this.#output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null) this.#process.kill('SIGKILL');
+    await this.#exit;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
