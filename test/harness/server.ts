@@ -27,6 +27,8 @@ const POLL_MS = 50;
 const RTP_PORTS = 200;
 const RTP_PORT_FIRST = 13_000;
 const RTP_SERVERS = 20;
+/** Behind the servers' RTP come the ports of the workers that unit tests start. */
+const TEST_PORT_LAST = 17_999;
 const MEDIA_PORT_TRIES = 20;
 let serversStarted = process.pid;
 
@@ -245,7 +247,7 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = await freeTcpPort('127.0.0.1');
-    if (port < RTP_PORT_FIRST || port >= RTP_PORT_FIRST + RTP_PORTS * RTP_SERVERS) ports.add(port);
+    if (port < RTP_PORT_FIRST || port > TEST_PORT_LAST) ports.add(port);
   }
   return [...ports];
 }
