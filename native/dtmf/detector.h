@@ -21,15 +21,14 @@
 #pragma once
 
 #include <array>
-#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace hushtone {
+#include "dtmf/correlate.h"
+#include "dtmf/evidence.h"
 
-constexpr uint32_t kDetectorSampleRate = 8000;
-constexpr size_t kBlockSamples = 40;
+namespace hushtone {
 
 struct InbandPress {
   bool begins = false;
@@ -42,7 +41,8 @@ struct InbandPress {
 
 class DtmfDetector {
  public:
-  DtmfDetector();
+  // Decides the same on every CPU; another than the fastest is for tests and benchmarks.
+  explicit DtmfDetector(Cpu cpu = FastestCpu());
 
   // Calls `report(const InbandPress&)` for each press that begins or ends in these samples. Any number of samples.
   template <typename Report>
@@ -62,37 +62,22 @@ class DtmfDetector {
   bool Finish(InbandPress* press);
   // A candidate tone is on now: sooner and more readily than a press is reported. For the mask.
   bool HearsCandidate() const { return run_.hops > 0 && since_candidate_ == 0; }
-  uint64_t samples_fed() const { return blocks_ * kBlockSamples + filled_; }
+  uint64_t samples_fed() const { return spectrum_.blocks * kBlockSamples + filled_; }
   void Reset();
   // Reset, but a press that is on is not reported again when its tone goes on: deaf until it was quiet for a while.
   void Forget();
 
- private:
-  static constexpr size_t kTones = 8;
-  static constexpr size_t kWindowBlocks = 4;
-  using Complex = std::complex<float>;
+  // What the decision at the last block was made of, or null where no candidate window ended there. For the fit.
+  const Run* HeardRun() const { return HearsCandidate() ? &run_ : nullptr; }
+  const Spectrum& spectrum() const { return spectrum_; }
 
-  struct Block {
-    std::array<Complex, kTones> tone;
-    float energy = 0;
-  };
+ private:
   struct Window {
-    std::array<Complex, kTones> tone;
     float energy = 0;               // Sum of squares.
     float tone_energy = 0;          // Of the row and the column, wherever near their nominal frequencies they are.
-    uint8_t row = 0, column = 0;    // The strongest of each.
+    float other_row = 0, other_column = 0;      // Next strongest to strongest.
+    uint8_t row = 0, column = 0;    // The strongest of each, 0 to 3.
     bool is_candidate = false;
-  };
-  // What is known of the run of candidates of one key, whether reported yet or not.
-  struct Run {
-    uint8_t row = 0, column = 0;
-    uint32_t hops = 0;              // Candidate windows.
-    uint64_t first_block = 0, last_block = 0;
-    Complex advance_row, advance_column;      // Sums of the phase steps from window to window.
-    float step_row = 0, step_column = 0;      // Sums of their magnitudes.
-    float tone_energy = 0, total_energy = 0;
-    Complex last_row, last_column;
-    uint64_t last_window = 0;
   };
 
   size_t Take(std::span<const int16_t> samples);
@@ -104,17 +89,14 @@ class DtmfDetector {
   bool Passes() const;
   InbandPress Describe(bool begins, bool ended) const;
 
-  alignas(64) std::array<float, 2 * kTones> sums_;
-  int64_t block_energy_ = 0;
+  TakeBlock take_block_;
+  Spectrum spectrum_;
+  std::array<int16_t, kBlockSamples> pending_{};    // Of a block that is not full.
   size_t filled_ = 0;
-  uint64_t blocks_ = 0;
-  std::array<Complex, kTones> rotation_;      // Brings each block to one phase reference.
-  std::array<Block, kWindowBlocks> ring_;
   Run run_;
   bool pressed_ = false;
   uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key.
   uint32_t others_ = 0;                       // Candidates of another key in a row.
-  Window other_;
   bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
   uint32_t quiet_blocks_ = 0;
 };
