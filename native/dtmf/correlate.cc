@@ -203,6 +203,8 @@ TakeBlock TakeBlockOn(Cpu cpu) {
   return TakePortable;
 }
 
+const Phasors& Advance() { return kTables.advance; }
+
 void ResetSpectrum(Spectrum& spectrum) {
   spectrum = Spectrum{};
   spectrum.rotation.re.fill(1.0F);

@@ -39,7 +39,7 @@ struct Block {
 
 struct Spectrum {
   std::array<Block, kRingBlocks> ring{};
-  Phasors rotation;           // Of the block to come.
+  Phasors rotation;           // Of the block to come: what turned the one before, times Advance().
   Phasors window;             // Sum of the last four blocks.
   alignas(32) Lanes power{};  // Its square.
   uint64_t blocks = 0;
@@ -52,6 +52,7 @@ Cpu FastestCpu();
 // Of a CPU that this one is not: the portable one.
 TakeBlock TakeBlockOn(Cpu cpu);
 
+const Phasors& Advance();
 void ResetSpectrum(Spectrum& spectrum);
 
 }  // namespace hushtone

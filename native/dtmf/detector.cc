@@ -1,6 +1,7 @@
 #include "dtmf/detector.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -21,7 +22,7 @@ constexpr float kLevelMinDbm0 = -42.0F;
 // Share of a window's energy that row and column together must hold: 0.5 lets noise of 0 dB less than the tones in.
 constexpr float kWindowToneShareMin = 0.50F;
 // Or the same after x[n] - x[n-2], which takes a dial tone of one tone's level down to 0.09 of both tones.
-constexpr float kWindowBandShareMin = 0.50F;
+constexpr float kWindowBandShareMin = 0.60F;
 // Twist per window is wider than any administration's (Q.24: +4/-8 dB) because noise moves it.
 constexpr float kTwistMaxDb = 12.0F;
 // Strongest row above the other rows, strongest column above the other columns, at least.
@@ -64,6 +65,22 @@ const Detune kDetunes = [] {
   }
   return made;
 }();
+
+struct Strongest {
+  float power, other;         // The strongest of four and the next.
+  uint8_t index;
+};
+
+// Without a jump: positive floats are in the order of their bits, and the last two bits make room for the index.
+Strongest StrongestOf(const float* powers) {
+  const auto keyed = [&](uint32_t i) { return (std::bit_cast<uint32_t>(powers[i]) & ~3U) | i; };
+  const uint32_t a = keyed(0), b = keyed(1), c = keyed(2), d = keyed(3);
+  const uint32_t more_ab = std::max(a, b), less_ab = std::min(a, b);
+  const uint32_t more_cd = std::max(c, d), less_cd = std::min(c, d);
+  const uint32_t first = std::max(more_ab, more_cd);
+  const uint32_t second = std::max(std::min(more_ab, more_cd), std::max(less_ab, less_cd));
+  return {std::bit_cast<float>(first), std::bit_cast<float>(second), static_cast<uint8_t>(first & 3U)};
+}
 
 }  // namespace
 
@@ -152,32 +169,23 @@ DtmfDetector::Window DtmfDetector::MakeWindow() const {
   // Silence: row and column measure at most all of the energy each, and noise has them far below.
   if (window.energy * 2.0F < kLevelMin) return window;
 
-  const Lanes& power = spectrum_.power;
-  size_t row = 0;
-  size_t column = 4;
-  float other_row = 0, other_column = 0;
-  for (size_t i = 1; i < 4; ++i) {
-    if (power[i] > power[row]) row = i;
-    if (power[4 + i] > power[column]) column = 4 + i;
-  }
-  for (size_t i = 0; i < 4; ++i) {
-    if (i != row) other_row = std::max(other_row, power[i]);
-    if (4 + i != column) other_column = std::max(other_column, power[4 + i]);
-  }
-  window.row = static_cast<uint8_t>(row);
-  window.column = static_cast<uint8_t>(column - 4);
-
+  const Strongest row = StrongestOf(spectrum_.power.data());
+  const Strongest column = StrongestOf(spectrum_.power.data() + 4);
+  window.row = row.index;
+  window.column = column.index;
   constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
   static_assert(kTwistMaxDb == 12.0F);
-  if (power[row] > kTwistMax * power[column] || power[column] > kTwistMax * power[row]) return window;
-  if (other_row * kDominance > power[row] || other_column * kDominance > power[column]) return window;
-  window.other_row = other_row / power[row];
-  window.other_column = other_column / power[column];
-  const float row_energy = 2.0F * BestPower(row) / kSamples;
-  const float column_energy = 2.0F * BestPower(column) / kSamples;
+  // One jump for all: which of them fails changes from window to window of speech.
+  const bool stands_out = bool(unsigned(row.power <= kTwistMax * column.power) & unsigned(column.power <= kTwistMax * row.power) &
+                               unsigned(row.other * kDominance <= row.power) & unsigned(column.other * kDominance <= column.power));
+  if (!stands_out) return window;
+  window.other_row = row.other / row.power;
+  window.other_column = column.other / column.power;
+  const float row_energy = 2.0F * BestPower(row.index) / kSamples;
+  const float column_energy = 2.0F * BestPower(size_t{4} + column.index) / kSamples;
   window.tone_energy = row_energy + column_energy;
   if (window.tone_energy < kLevelMin) return window;
-  const float band_tones = row_energy * kBandGain[row] + column_energy * kBandGain[column];
+  const float band_tones = row_energy * kBandGain[row.index] + column_energy * kBandGain[size_t{4} + column.index];
   if (window.tone_energy < kWindowToneShareMin * window.energy && band_tones < kWindowBandShareMin * band_energy) return window;
   window.is_candidate = true;
   return window;
@@ -236,7 +244,7 @@ bool DtmfDetector::Passes() const {
   if (run_.hops < kHopsMin || run_.hops > kHopsMax) return false;
   const Evidence evidence = Weigh(spectrum_, run_);
   if (evidence[kRowOff] > kFrequencyOffMax || evidence[kColumnOff] > kFrequencyOffMax) return false;
-  return Score(evidence) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : kScoreMin);
+  return Score(evidence, run_.hops) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : kScoreMin);
 }
 
 InbandPress DtmfDetector::Describe(bool begins, bool ended) const {

@@ -49,10 +49,13 @@ struct Stretch {
 };
 
 struct Tone {
+  Complex first;              // In the first block, and how it turns from block to block.
+  Complex step;
   float energy = 0;           // Of one sine through the stretch, per block.
   float wander = 0;           // 1 - coherent to all, 0 for a steady sine.
   float off = 0;              // % of the nominal frequency.
   float slope = 0;
+  float bend = 0;
 };
 
 // A step from block to block found twice: from neighbouring blocks, then from the stretch's halves turned back by that.
@@ -66,14 +69,19 @@ Tone Measured(const Stretch& stretch, size_t index) {
   }
   Complex step = Unit(steps);
   const size_t half = stretch.blocks / 2;
-  Complex halves[2];
+  Complex halves[2], thirds[3];
+  const size_t third = stretch.blocks / 3, middle = (stretch.blocks - third) / 2;
   for (int round = 0; round < 2; ++round) {
     halves[0] = halves[1] = Complex{};
     Complex turn{1.0F, 0.0F};
     for (size_t i = 0; i < stretch.blocks; ++i) {
-      if (i < half || i >= stretch.blocks - half) {
-        Complex& sum = halves[i < half ? 0 : 1];
-        sum = sum + TimesConjugate(stretch.tone(i, index), turn);
+      const Complex still = TimesConjugate(stretch.tone(i, index), turn);
+      if (i < half) halves[0] = halves[0] + still;
+      if (i >= stretch.blocks - half) halves[1] = halves[1] + still;
+      if (round == 1) {
+        if (i < third) thirds[0] = thirds[0] + still;
+        if (i >= middle && i < middle + third) thirds[1] = thirds[1] + still;
+        if (i >= stretch.blocks - third) thirds[2] = thirds[2] + still;
       }
       turn = Times(turn, step);
     }
@@ -83,19 +91,100 @@ Tone Measured(const Stretch& stretch, size_t index) {
   }
   constexpr float kBlockTurn = 2.0F * std::numbers::pi_v<float> * kBlockSamples / kDetectorSampleRate;
   Tone tone;
+  tone.step = step;
   const float angle = Angle(step);
   // A tone beside its nominal frequency fades within a block: sinc of half the step.
   const float fade = 1.0F + angle * angle / 12.0F;
   const auto count = static_cast<float>(2 * half);
   const Complex sum = halves[0] + halves[1];
+  tone.first = Complex{sum.re / count, sum.im / count};
   constexpr auto kSamples = static_cast<float>(kBlockSamples);
   // |sum| of a sine of amplitude A over n samples is A·n/2, and its energy A²·n/2.
   tone.energy = 2.0F * Square(sum) / (count * count * kSamples) * fade;
   const float coherent = Square(sum) / (count * (all + 1.0F));
   tone.wander = std::clamp(1.0F - coherent, 0.001F, 1.0F);
   tone.off = 100.0F * angle / (kBlockTurn * kFrequenciesHz[index]);
+  tone.bend = std::fabs(Angle(TimesConjugate(Times(Unit(thirds[0]), Unit(thirds[2])), Times(Unit(thirds[1]), Unit(thirds[1])))));
   tone.slope = Log2((Square(halves[1]) + 1.0F) / (Square(halves[0]) + 1.0F));
   return tone;
+}
+
+// What a tone at `from` leaves at `to` in one block, to what it leaves at its own: turned by a phase that only the two
+// nominal frequencies set, and sized by the sum of cos((n - 19.5)·δ), as its series around them.
+struct Leaks {
+  Phasors phase[kTones];
+  Lanes size[kTones][4];
+};
+
+const Leaks kLeaks = [] {
+  Leaks made{};
+  for (size_t from = 0; from < kTones; ++from) {
+    for (size_t to = 0; to < kTones; ++to) {
+      const double step = 2.0 * std::numbers::pi * static_cast<double>(kFrequenciesHz[from] - kFrequenciesHz[to]) / kDetectorSampleRate;
+      made.phase[from].re[to] = static_cast<float>(std::cos(step * 19.5));
+      made.phase[from].im[to] = static_cast<float>(std::sin(step * 19.5));
+      double series[4] = {};
+      for (size_t n = 0; n < kBlockSamples; ++n) {
+        const double m = static_cast<double>(n) - 19.5;
+        series[0] += std::cos(m * step);
+        series[1] -= m * std::sin(m * step);
+        series[2] -= m * m * std::cos(m * step) / 2.0;
+        series[3] += m * m * m * std::sin(m * step) / 6.0;
+      }
+      for (size_t power = 0; power < 4; ++power) made.size[from][power][to] = static_cast<float>(series[power]);
+    }
+  }
+  return made;
+}();
+
+Phasors Leak(size_t from, float off) {
+  const float shift = 2.0F * std::numbers::pi_v<float> * kFrequenciesHz[from] * off / 100.0F / kDetectorSampleRate;
+  const auto& size = kLeaks.size[from];
+  const auto at = [&](size_t to) { return size[0][to] + shift * (size[1][to] + shift * (size[2][to] + shift * size[3][to])); };
+  const float own = 1.0F / at(from);
+  Phasors leak;
+  for (size_t to = 0; to < kTones; ++to) {
+    leak.re[to] = kLeaks.phase[from].re[to] * at(to) * own;
+    leak.im[to] = kLeaks.phase[from].im[to] * at(to) * own;
+  }
+  return leak;
+}
+
+// Energy at all eight frequencies that neither tone explains, to that of both tones: speech has harmonics there, what a
+// caller's line adds (noise, a prompt, a dial tone) lies elsewhere or is spread wide.
+float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column, const Tone& high) {
+  const Phasors low_leak = Leak(row, low.off), high_leak = Leak(column, high.off);
+  const Phasors& advance = Advance();
+  Phasors turn = stretch.spectrum.rotation;
+  for (size_t i = 0; i < stretch.blocks; ++i) {
+    for (size_t k = 0; k < kTones; ++k) {
+      const float re = turn.re[k] * advance.re[k] + turn.im[k] * advance.im[k];
+      turn.im[k] = turn.im[k] * advance.re[k] - turn.re[k] * advance.im[k];
+      turn.re[k] = re;
+    }
+  }
+  Complex low_now = low.first, high_now = high.first;
+  Lanes beside{};
+  for (size_t i = 0; i < stretch.blocks; ++i) {
+    const Phasors& block = stretch.at(i).tone;
+    const Complex l = TimesConjugate(low_now, {turn.re[row], turn.im[row]});
+    const Complex h = TimesConjugate(high_now, {turn.re[column], turn.im[column]});
+    for (size_t k = 0; k < kTones; ++k) {
+      const float re = block.re[k] * turn.re[k] + block.im[k] * turn.im[k] - (l.re * low_leak.re[k] - l.im * low_leak.im[k]) -
+                       (h.re * high_leak.re[k] - h.im * high_leak.im[k]);
+      const float im = block.im[k] * turn.re[k] - block.re[k] * turn.im[k] - (l.re * low_leak.im[k] + l.im * low_leak.re[k]) -
+                       (h.re * high_leak.im[k] + h.im * high_leak.re[k]);
+      beside[k] += re * re + im * im;
+      const float turned = turn.re[k] * advance.re[k] - turn.im[k] * advance.im[k];
+      turn.im[k] = turn.re[k] * advance.im[k] + turn.im[k] * advance.re[k];
+      turn.re[k] = turned;
+    }
+    low_now = Times(low_now, low.step);
+    high_now = Times(high_now, high.step);
+  }
+  float sum = 0;
+  for (const float energy : beside) sum += energy;
+  return sum / (static_cast<float>(stretch.blocks) * (Square(low.first) + Square(high.first)) + 1.0F);
 }
 
 // log2(share / rest), kept within what 20 dB to either side mean.
@@ -147,10 +236,13 @@ Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   evidence[kColumnWander] = Log2(high.wander);
   evidence[kRowOff] = std::fabs(low.off);
   evidence[kColumnOff] = std::fabs(high.off);
+  evidence[kBeside] = std::clamp(Log2(Beside(stretch, run.row, low, column, high)), -8.0F, 3.0F);
   evidence[kTwist] = Ratio(high.energy, low.energy);
   evidence[kRowSlope] = std::fabs(low.slope);
   evidence[kColumnSlope] = std::fabs(high.slope);
   evidence[kSlopes] = std::fabs(low.slope - high.slope);
+  evidence[kRowBend] = low.bend;
+  evidence[kColumnBend] = high.bend;
   evidence[kBefore] = Ratio(run.energy_before, mean_energy);
   evidence[kRowBefore] = Ratio(run.row_before, low.energy);
   evidence[kColumnBefore] = Ratio(run.column_before, high.energy);
@@ -162,14 +254,17 @@ Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   return evidence;
 }
 
-float Score(const Evidence& evidence) {
-  float score = kPointsAtFirstKnots;
-  for (size_t measure = 0; measure < kMeasures; ++measure) {
-    const Points& points = kPoints[measure];
-    for (size_t i = 0; i < 4; ++i) {
-      score += points.slope[i] * (std::clamp(evidence[measure], points.knot[i], points.knot[i + 1]) - points.knot[i]);
+float Score(const Evidence& evidence, uint32_t hops) {
+  const PointTable& table = hops < kHopsLong ? kPointsSoon : kPointsLong;
+  Evidence points{};
+  for (size_t i = 0; i < kSegments; ++i) {
+    for (size_t measure = 0; measure < kMeasures; ++measure) {
+      const float from = table.knots[i][measure], to = table.knots[i + 1][measure];
+      points[measure] += table.gains[i][measure] * (std::clamp(evidence[measure], from, to) - from);
     }
   }
+  float score = table.at_first_knots;
+  for (const float one : points) score += one;
   return score;
 }
 

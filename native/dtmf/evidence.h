@@ -32,10 +32,13 @@ enum Measure : uint8_t {
   kColumnWander,
   kRowOff,            // Frequency, % beside the nominal one.
   kColumnOff,
+  kBeside,            // log2 of what neither tone explains at all eight frequencies, to the tones.
   kTwist,             // log2 of column to row energy.
   kRowSlope,          // log2 of the second half's energy to the first half's, its size.
   kColumnSlope,
   kSlopes,            // Difference of the two.
+  kRowBend,           // Phase that the middle third is beside the line through the outer ones: the frequency glides. Radians.
+  kColumnBend,
   kBefore,            // log2 of the energy before the tone to that in it.
   kRowBefore,         // log2 of the row's energy before the tone to that in it.
   kColumnBefore,
@@ -53,7 +56,8 @@ using Evidence = std::array<float, kMeasures>;
 float Log2(float value);
 // Of the blocks since the run's tone began, at most 80 ms.
 Evidence Weigh(const Spectrum& spectrum, const Run& run);
-// Points of all measures together, natural log-odds of a key press on the data of the fit (points.h).
-float Score(const Evidence& evidence);
+// Points of all measures together, natural log-odds of a key press on the data of the fit (points.h), which has one table
+// for presses that have just begun and one for those that were heard for a while: what is steady for long is no speech.
+float Score(const Evidence& evidence, uint32_t hops);
 
 }  // namespace hushtone

@@ -9,7 +9,7 @@ import numpy as np
 HEAD = 4
 MEASURES = re.findall(r'^  (k\w+),', open(os.path.join(os.path.dirname(__file__), '../evidence.h')).read().split('enum Measure')[1], re.M)
 ROW_OFF, COLUMN_OFF = MEASURES.index('kRowOff'), MEASURES.index('kColumnOff')
-HOPS_MIN, HOPS_MAX, HOPS_IN_TIME = 6, 40, 11
+HOPS_MIN, HOPS_LONG, HOPS_MAX, HOPS_IN_TIME = 6, 9, 40, 11
 OFF_MAX = 2.55
 HELD_OUT = ('fillets-ng-data-cs', 'asterisk-core-sounds-it-wav', 'hedgewars-data', 'festival', 'unknown-horizons')
 FOLDS = (('flight-of-the-amazon-queen', 'asterisk-core-sounds-ru-wav', 'drascula-music', 'flite', 'tuxmath-data'),
@@ -18,7 +18,7 @@ FOLDS = (('flight-of-the-amazon-queen', 'asterisk-core-sounds-ru-wav', 'drascula
 REAL_KEYS = (('flight-of-the-amazon-queen', 1464.5, 1466.5),)
 QUANTILES = (1, 20, 45, 70, 99)
 # Of a false press, beside a missed one.
-NEGATIVE_WEIGHT, L2 = 1.0, 1e-5
+NEGATIVE_WEIGHT, L2 = 1.0, 1e-4
 
 def load(path):
     return np.fromfile(path, '<f4').reshape(-1, HEAD + len(MEASURES))
@@ -70,11 +70,9 @@ def spread(quantiles):
         quantiles[j] = min(quantiles[j], quantiles[j + 1] - least)
     return quantiles
 
-def fit(positive, negative):
+def fit_one(p, n):
     random = np.random.default_rng(1)
-    p = positive[(positive[:, 2] >= 5) & (positive[:, 2] <= 14)]
-    p = p[random.random(len(p)) < min(1.0, 150_000 / len(p))]
-    n = negative[(negative[:, 2] >= 5) & (negative[:, 2] <= HOPS_MAX)]
+    p = p[random.random(len(p)) < min(1.0, 100_000 / len(p))]
     both = np.concatenate([p[random.integers(len(p), size=50_000)], n[random.integers(len(n), size=50_000)]])[:, HEAD:]
     knots = [spread(np.percentile(both[:, i], QUANTILES)) for i in range(len(MEASURES))]
     x = np.concatenate([segments(p, knots), segments(n, knots)])
@@ -83,9 +81,16 @@ def fit(positive, negative):
     bias, slopes = solve(x, y, w)
     return knots, bias, slopes
 
+def fit(positive, negative):
+    """One table until HOPS_LONG, one from there on; their examples overlap by two windows."""
+    def between(a, first, last):
+        return a[(a[:, 2] >= first) & (a[:, 2] <= last)]
+    return [fit_one(between(positive, 5, HOPS_LONG), between(negative, 5, HOPS_LONG)),
+            fit_one(between(positive, HOPS_LONG - 1, 14), between(negative, HOPS_LONG - 1, HOPS_MAX))]
+
 def score(model, a):
-    knots, bias, slopes = model
-    s = bias + segments(a, knots) @ slopes
+    soon, long = [bias + segments(a, knots) @ slopes for knots, bias, slopes in model]
+    s = np.where(a[:, 2] < HOPS_LONG, soon, long)
     s[(a[:, HEAD + ROW_OFF] > OFF_MAX) | (a[:, HEAD + COLUMN_OFF] > OFF_MAX)] = -99
     return s
 
@@ -121,17 +126,29 @@ def main(folder, header, date):
         rows, runs = examples([path], 1)
         heard = best(model, rows, runs, HOPS_MIN, HOPS_IN_TIME)
         print(os.path.basename(path)[:-4].ljust(12), *(f'{100 * (heard > t).mean():6.2f}' for t in thresholds), '% heard')
-    knots, bias, slopes = model
     with open(header, 'w') as out:
-        out.write(f'// Written by fit/fit.py on {date}; do not edit. Points of each measure: slopes between five knots, level\n// beyond them.\n'
+        out.write(f'// Written by fit/fit.py on {date}; do not edit. Points of each measure (a column): a gain for each of the four segments between\n'
+                  '// five knots, level beyond the outer ones.\n'
                   '#pragma once\n\n#include "dtmf/evidence.h"\n\nnamespace hushtone {\n\n'
-                  'struct Points {\n  float knot[5];\n  float slope[4];\n};\n\n'
-                  f'constexpr float kPointsAtFirstKnots = {bias:.4f}F;\n'
-                  'constexpr Points kPoints[kMeasures] = {\n')
-        for i, name in enumerate(MEASURES):
-            numbers = ', '.join(f'{k:.4f}F' for k in knots[i])
-            gains = ', '.join(f'{g:.4f}F' for g in slopes[4 * i:4 * i + 4])
-            out.write(f'    /* {name[1:]:13} */ {{{{{numbers}}}, {{{gains}}}}},\n')
-        out.write('};\n\n}  // namespace hushtone\n')
+                  f'constexpr size_t kSegments = 4;\nconstexpr uint32_t kHopsLong = {HOPS_LONG};\n\n'
+                  'struct PointTable {\n  float at_first_knots;\n  float knots[kSegments + 1][kMeasures];\n  float gains[kSegments][kMeasures];\n};\n')
+        for name, (knots, bias, slopes) in zip(('kPointsSoon', 'kPointsLong'), model):
+            out.write(f'\nconstexpr PointTable {name} = {{\n    {bias:.4f}F,\n')
+            write_rows(out, [[knots[i][j] for i in range(len(MEASURES))] for j in range(5)])
+            write_rows(out, [[slopes[4 * i + j] for i in range(len(MEASURES))] for j in range(4)])
+            out.write('};\n')
+        out.write('\n}  // namespace hushtone\n')
+    for i, name in enumerate(MEASURES):
+        for knots, _, slopes in model:
+            points = np.r_[0, np.cumsum(slopes[4 * i:4 * i + 4] * np.diff(knots[i]))]
+            print(name[1:].ljust(14), *(f'{k:8.2f}' for k in knots[i]), ' points', *(f'{p:7.2f}' for p in points))
+
+def write_rows(out, table):
+    for number, row in enumerate(table):
+        for at in range(0, len(row), 11):
+            numbers = ', '.join(f'{value:.4f}F' for value in row[at:at + 11])
+            start = ('    {{' if number == 0 else '     {') if at == 0 else '      '
+            end = ',' if at + 11 < len(row) else '}},' if number == len(table) - 1 else '},'
+            out.write(start + numbers + end + '\n')
 
 main(*sys.argv[1:4])
