@@ -4,7 +4,9 @@
 Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level of -36 to -2 dBm0, twist of -9 to +9 dB,
 each frequency up to 1.9 % off (half of the presses: 0.5 %), a drop-out in one of ten. What lies under a stretch of 32
 presses: nothing (3 of 10), white noise of 3 to 30 dB S/N (3), speech 5 to 25 dB below (2), a dial tone up to 4 dB above
-one tone (1), speech in noise (1). Then G.711 of either law, and lost packets in one stretch of five."""
+one tone (1), speech in noise (1). A quarter of the stretches come
+from rough telephones: keys that click before the tone, tones that begin within up to 60 ms, swell or
+fade by up to 8 dB, an echo. Then G.711 of either law, and lost packets in one stretch of five."""
 import sys
 import numpy as np
 
@@ -34,6 +36,7 @@ def stretch(random, speech):
     pieces, truth, at = [], [], int(random.uniform(1000, 3000))
     pieces.append(np.zeros(at))
     key = 0
+    is_rough = random.random() < 0.25
     for _ in range(STRETCH):
         key = key if random.random() < 0.4 else int(random.integers(16))
         on = int(random.uniform(30, 160) * 8) if random.random() < 0.6 else int(random.uniform(38, 65) * 8)
@@ -44,6 +47,12 @@ def stretch(random, speech):
         row, column = (hz * (1 + random.uniform(-limit, limit)) for hz in (ROWS[key // 4], COLUMNS[key % 4]))
         tone = peak(level - max(twist, 0)) * np.sin(2 * np.pi * row * n + random.uniform(0, 7))
         tone += peak(level + min(twist, 0)) * np.sin(2 * np.pi * column * n + random.uniform(0, 7))
+        if is_rough:
+            tone *= 10 ** (random.uniform(-8, 6) / 20 * np.minimum(n / 0.06, 1)) * np.minimum(1, (n + 1e-3) / (random.uniform(0.001, 0.012) if random.random() < 0.5 else random.uniform(0.01, 0.06)))
+            click = int(random.uniform(40, 200))
+            where = len(pieces[-1]) - click - int(random.uniform(0, 80))
+            if where > 0 and random.random() < 0.6:
+                pieces[-1][where:where + click] += peak(level) * 10 ** (random.uniform(-16, 6) / 20) * random.normal(size=click) * np.hanning(click)
         if random.random() < 0.1 and on > 720:
             hole = int(random.uniform(240, on - 240 - 120))
             tone[hole:hole + int(random.uniform(8, 120))] = 0
@@ -51,6 +60,9 @@ def stretch(random, speech):
         pieces += [tone, np.zeros(off)]
         at += on + off
     x = np.concatenate(pieces)
+    if is_rough and random.random() < 0.5:
+        delay = int(random.uniform(80, 640))
+        x[delay:] = x[delay:] + 10 ** (random.uniform(-25, -10) / 20) * x[:-delay]
     power = peak(level) ** 2
     kind = random.random()
     if 0.3 <= kind < 0.6 or kind >= 0.9:
