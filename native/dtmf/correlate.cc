@@ -1,5 +1,6 @@
 #include "dtmf/correlate.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -19,6 +20,8 @@ constexpr double kWaveScale = 2047.0;
 struct Tables {
   // Two samples of a wave side by side, cosines of all tones before their sines: what one multiply-add takes.
   alignas(64) int16_t wave[kPairs][kLanes][2];
+  // The same a sample at a time, for a CPU without that.
+  alignas(64) int16_t plain[kBlockSamples][kLanes];
   Phasors advance;
 };
 
@@ -30,6 +33,10 @@ const Tables kTables = [] {
       const double angle = step * static_cast<double>(n);
       made.wave[n / 2][tone][n % 2] = static_cast<int16_t>(std::lround(kWaveScale * std::cos(angle)));
       made.wave[n / 2][kTones + tone][n % 2] = static_cast<int16_t>(std::lround(-kWaveScale * std::sin(angle)));
+    }
+    for (size_t n = 0; n < kBlockSamples; ++n) {
+      made.plain[n][tone] = made.wave[n / 2][tone][n % 2];
+      made.plain[n][kTones + tone] = made.wave[n / 2][kTones + tone][n % 2];
     }
     const double turn = step * static_cast<double>(kBlockSamples);
     made.advance.re[tone] = static_cast<float>(std::cos(turn));
@@ -52,9 +59,35 @@ typedef float Vector __attribute__((vector_size(32)));
   std::memcpy(lanes.data(), &vector, sizeof vector);
 }
 
+typedef int32_t Integers __attribute__((vector_size(32)));
+
+[[gnu::always_inline]] inline void Order(const Integers& a, const Integers& b, Integers& more, Integers& less) {
+  const Integers is_more = a > b;
+  more = (a & is_more) | (b & ~is_more);
+  less = (b & is_more) | (a & ~is_more);
+}
+
+// Positive floats are in the order of their bits, and the last two bits make room for the index. Rows are the lower half
+// of the vector, columns the upper; pairs are compared, then the winners, and the next strongest is a loser of either.
+[[gnu::always_inline]] inline void Rank(const Vector& power, Spectrum& spectrum) {
+  Integers bits;
+  std::memcpy(&bits, &power, sizeof bits);
+  const Integers keyed = (bits & ~3) | Integers{0, 1, 2, 3, 0, 1, 2, 3};
+  Integers more, less, first, second, unused, next;
+  Order(keyed, __builtin_shuffle(keyed, Integers{1, 0, 3, 2, 5, 4, 7, 6}), more, less);
+  Order(more, __builtin_shuffle(more, Integers{2, 3, 0, 1, 6, 7, 4, 5}), first, second);
+  Order(less, __builtin_shuffle(less, Integers{2, 3, 0, 1, 6, 7, 4, 5}), next, unused);
+  Order(second, next, second, unused);
+  const auto at = [&](size_t lane) __attribute__((always_inline)) {
+    const int32_t strongest = first[lane], other = second[lane];
+    return Strongest{std::bit_cast<float>(strongest), std::bit_cast<float>(other), static_cast<uint32_t>(strongest & 3)};
+  };
+  spectrum.row = at(0);
+  spectrum.column = at(4);
+}
+
 [[gnu::always_inline]] inline void Add(const Sums& sums, Spectrum& spectrum) {
   Block& block = spectrum.ring[spectrum.blocks % kRingBlocks];
-  typedef int32_t Integers __attribute__((vector_size(32)));
   Integers cosines, sines;
   std::memcpy(&cosines, sums.tone, sizeof cosines);
   std::memcpy(&sines, sums.tone + kTones, sizeof sines);
@@ -72,6 +105,8 @@ typedef float Vector __attribute__((vector_size(32)));
   Store(block.tone.im, window_im);
   block.energy = static_cast<float>(static_cast<int64_t>(sums.energy));
   block.band_energy = static_cast<float>(static_cast<int64_t>(sums.band_energy));
+  float energy = block.energy, band_energy = block.band_energy;
+#pragma GCC unroll 3
   for (size_t back = 1; back < kWindowBlocks; ++back) {
     const Block& before = spectrum.ring[(spectrum.blocks - back) % kRingBlocks];
     Vector before_re, before_im;
@@ -79,10 +114,14 @@ typedef float Vector __attribute__((vector_size(32)));
     Load(before.tone.im, before_im);
     window_re += before_re;
     window_im += before_im;
+    energy += before.energy;
+    band_energy += before.band_energy;
   }
-  Store(spectrum.window.re, window_re);
-  Store(spectrum.window.im, window_im);
-  Store(spectrum.power, window_re * window_re + window_im * window_im);
+  const Vector power = window_re * window_re + window_im * window_im;
+  Store(spectrum.power, power);
+  spectrum.energy = energy;
+  spectrum.band_energy = band_energy;
+  Rank(power, spectrum);
   // Rounding makes the unit vectors grow or shrink: each turn brings them back by half of what is wrong with their square.
   const Vector next_re = turn_re * step_re - turn_im * step_im;
   const Vector next_im = turn_re * step_im + turn_im * step_re;
@@ -96,11 +135,9 @@ int32_t Saturate(int32_t value) { return value > 32767 ? 32767 : value < -32768 
 
 void TakePortable(const int16_t* samples, Spectrum& spectrum) {
   Sums sums{};
-  for (size_t pair = 0; pair < kPairs; ++pair) {
-    const int32_t first = samples[2 * pair], second = samples[2 * pair + 1];
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      sums.tone[lane] += first * kTables.wave[pair][lane][0] + second * kTables.wave[pair][lane][1];
-    }
+  for (size_t n = 0; n < kBlockSamples; ++n) {
+    const int16_t sample = samples[n];
+    for (size_t lane = 0; lane < kLanes; ++lane) sums.tone[lane] += sample * kTables.plain[n][lane];
   }
   for (size_t n = 0; n < kBlockSamples; ++n) {
     sums.energy += static_cast<uint32_t>(samples[n] * samples[n]);

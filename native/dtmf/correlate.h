@@ -37,11 +37,18 @@ struct Block {
   float band_energy = 0;      // The same of x[n] - x[n-2]: 350 Hz at 0.30, the rows at 1.08 to 1.82, the columns at 2.65 to 3.68.
 };
 
+// Of four powers, to 22 bits: the strongest, the next, and which the strongest is.
+struct Strongest {
+  float power = 0, other = 0;
+  uint32_t index = 0;
+};
+
 struct Spectrum {
   std::array<Block, kRingBlocks> ring{};
   Phasors rotation;           // Of the block to come: what turned the one before, times Advance().
-  Phasors window;             // Sum of the last four blocks.
-  alignas(32) Lanes power{};  // Its square.
+  alignas(32) Lanes power{};  // Square of the sum of the last four blocks, the window.
+  float energy = 0, band_energy = 0;          // Of the window.
+  Strongest row, column;
   uint64_t blocks = 0;
 };
 

@@ -1,7 +1,6 @@
 #include "dtmf/detector.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -37,8 +36,8 @@ constexpr uint32_t kHopsMin = 6;
 // What is not a press after 200 ms of candidates is music or a machine (the fit saw no longer ones).
 constexpr uint32_t kHopsMax = 40;
 // The fit (fit/README.md): the score that a press must have, and until 8 windows were heard, which costs 10 ms.
-constexpr float kScoreMin = 3.0F;
-constexpr float kScoreAtOnce = 4.0F;
+constexpr float kScoreMin = 2.5F;
+constexpr float kScoreAtOnce = 4.5F;
 constexpr uint32_t kHopsDoubtful = 8;
 // Q.24: an interruption of 10 ms is no new press. Real drop-outs reach 20 ms, a lost packet; a window hears the end of
 // a gap two blocks late.
@@ -65,22 +64,6 @@ const Detune kDetunes = [] {
   }
   return made;
 }();
-
-struct Strongest {
-  float power, other;         // The strongest of four and the next.
-  uint8_t index;
-};
-
-// Without a jump: positive floats are in the order of their bits, and the last two bits make room for the index.
-Strongest StrongestOf(const float* powers) {
-  const auto keyed = [&](uint32_t i) { return (std::bit_cast<uint32_t>(powers[i]) & ~3U) | i; };
-  const uint32_t a = keyed(0), b = keyed(1), c = keyed(2), d = keyed(3);
-  const uint32_t more_ab = std::max(a, b), less_ab = std::min(a, b);
-  const uint32_t more_cd = std::max(c, d), less_cd = std::min(c, d);
-  const uint32_t first = std::max(more_ab, more_cd);
-  const uint32_t second = std::max(std::min(more_ab, more_cd), std::max(less_ab, less_cd));
-  return {std::bit_cast<float>(first), std::bit_cast<float>(second), static_cast<uint8_t>(first & 3U)};
-}
 
 }  // namespace
 
@@ -121,6 +104,89 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
   return taken;
 }
 
+// A tone 1.8 % off loses up to 5.7 dB in a 20 ms window, but only 0.3 dB in a block of 5 ms. Turning the blocks against
+// each other tunes the window to three frequencies, nominal and 1.4 % to either side; the strongest is the tone's. The two
+// sides have the same cosines and opposite sines.
+[[gnu::always_inline]] inline DtmfDetector::Two DtmfDetector::BestPowers(size_t row, size_t column) const {
+  const auto block = [&](size_t back) __attribute__((always_inline)) -> const Phasors& {
+    return spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks].tone;
+  };
+  const auto both = [&](const Lanes& lanes) __attribute__((always_inline)) { return Two{lanes[row], lanes[column]}; };
+  const Phasors &last = block(1), &third = block(2), &second = block(3), &first = block(4);
+  const Two near_cos = both(kDetunes.near_cos), near_sin = both(kDetunes.near_sin);
+  const Two far_cos = both(kDetunes.far_cos), far_sin = both(kDetunes.far_sin);
+  const Two even_re = near_cos * (both(second.re) + both(third.re)) + far_cos * (both(first.re) + both(last.re));
+  const Two even_im = near_cos * (both(second.im) + both(third.im)) + far_cos * (both(first.im) + both(last.im));
+  const Two odd_re = near_sin * (both(third.re) - both(second.re)) + far_sin * (both(last.re) - both(first.re));
+  const Two odd_im = near_sin * (both(third.im) - both(second.im)) + far_sin * (both(last.im) - both(first.im));
+  const Two squares = even_re * even_re + even_im * even_im + odd_re * odd_re + odd_im * odd_im;
+  const Two cross = 2.0F * (even_re * odd_im - even_im * odd_re);
+  return Two{std::max(spectrum_.power[row], squares[0] + std::fabs(cross[0])), std::max(spectrum_.power[column], squares[1] + std::fabs(cross[1]))};
+}
+
+[[gnu::always_inline]] inline DtmfDetector::Window DtmfDetector::MakeWindow() const {
+  Window window{};
+  window.energy = spectrum_.energy;
+  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
+  constexpr float kSamples = kWindowBlocks * kBlockSamples;
+  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
+  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
+  // Silence: row and column measure at most all of the energy each, and noise has them far below.
+  if (window.energy * 2.0F < kLevelMin) return window;
+
+  const Strongest &row = spectrum_.row, &column = spectrum_.column;
+  window.row = static_cast<uint8_t>(row.index);
+  window.column = static_cast<uint8_t>(column.index);
+  constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
+  static_assert(kTwistMaxDb == 12.0F);
+  // One jump for all: which of them fails changes from window to window of speech.
+  const bool stands_out = bool(unsigned(row.power <= kTwistMax * column.power) & unsigned(column.power <= kTwistMax * row.power) &
+                               unsigned(row.other * kDominance <= row.power) & unsigned(column.other * kDominance <= column.power));
+  if (!stands_out) return window;
+  window.other_row = row.other / row.power;
+  window.other_column = column.other / column.power;
+  const Two energies = BestPowers(row.index, size_t{4} + column.index) * (2.0F / kSamples);
+  const float row_energy = energies[0], column_energy = energies[1];
+  window.tone_energy = row_energy + column_energy;
+  if (window.tone_energy < kLevelMin) return window;
+  const float band_tones = row_energy * kBandGain[row.index] + column_energy * kBandGain[size_t{4} + column.index];
+  if (window.tone_energy < kWindowToneShareMin * window.energy && band_tones < kWindowBandShareMin * spectrum_.band_energy) return window;
+  window.is_candidate = true;
+  return window;
+}
+
+[[gnu::always_inline]] inline void DtmfDetector::Extend(const Window& window) {
+  run_.tone_energy += window.tone_energy;
+  run_.total_energy += window.energy;
+  run_.least_share = std::min(run_.least_share, window.tone_energy / (window.energy + 1.0F));
+  run_.other_rows += window.other_row;
+  run_.other_columns += window.other_column;
+  run_.last_block = spectrum_.blocks;
+  ++run_.hops;
+}
+
+void DtmfDetector::Begin(const Window& window) {
+  run_ = Run{};
+  run_.row = window.row;
+  run_.column = window.column;
+  run_.first_block = spectrum_.blocks;
+  run_.least_share = 1.0F;
+  // The window is at least half tone, so the tone began in its second or third block: the three before those.
+  float row_re = 0, row_im = 0, column_re = 0, column_im = 0;
+  for (size_t back = kWindowBlocks; back < kWindowBlocks + kBlocksBefore; ++back) {
+    const Block& block = spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks];
+    run_.energy_before += block.energy / static_cast<float>(kBlocksBefore);
+    row_re += block.tone.re[run_.row];
+    row_im += block.tone.im[run_.row];
+    column_re += block.tone.re[size_t{4} + run_.column];
+    column_im += block.tone.im[size_t{4} + run_.column];
+  }
+  constexpr float kPerBlock = 2.0F / static_cast<float>(kBlockSamples * kBlocksBefore * kBlocksBefore);
+  run_.row_before = (row_re * row_re + row_im * row_im) * kPerBlock;
+  run_.column_before = (column_re * column_re + column_im * column_im) * kPerBlock;
+  Extend(window);
+}
+
 size_t DtmfDetector::EndBlock(InbandPress* out) {
   const Window window = MakeWindow();
   if (deaf_) {
@@ -152,92 +218,6 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
     out[count++] = Describe(true, false);
   }
   return count;
-}
-
-DtmfDetector::Window DtmfDetector::MakeWindow() const {
-  Window window{};
-  float band_energy = 0;
-  for (size_t back = 1; back <= kWindowBlocks; ++back) {
-    const Block& block = spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks];
-    window.energy += block.energy;
-    band_energy += block.band_energy;
-  }
-  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
-  constexpr float kSamples = kWindowBlocks * kBlockSamples;
-  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
-  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
-  // Silence: row and column measure at most all of the energy each, and noise has them far below.
-  if (window.energy * 2.0F < kLevelMin) return window;
-
-  const Strongest row = StrongestOf(spectrum_.power.data());
-  const Strongest column = StrongestOf(spectrum_.power.data() + 4);
-  window.row = row.index;
-  window.column = column.index;
-  constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
-  static_assert(kTwistMaxDb == 12.0F);
-  // One jump for all: which of them fails changes from window to window of speech.
-  const bool stands_out = bool(unsigned(row.power <= kTwistMax * column.power) & unsigned(column.power <= kTwistMax * row.power) &
-                               unsigned(row.other * kDominance <= row.power) & unsigned(column.other * kDominance <= column.power));
-  if (!stands_out) return window;
-  window.other_row = row.other / row.power;
-  window.other_column = column.other / column.power;
-  const float row_energy = 2.0F * BestPower(row.index) / kSamples;
-  const float column_energy = 2.0F * BestPower(size_t{4} + column.index) / kSamples;
-  window.tone_energy = row_energy + column_energy;
-  if (window.tone_energy < kLevelMin) return window;
-  const float band_tones = row_energy * kBandGain[row.index] + column_energy * kBandGain[size_t{4} + column.index];
-  if (window.tone_energy < kWindowToneShareMin * window.energy && band_tones < kWindowBandShareMin * band_energy) return window;
-  window.is_candidate = true;
-  return window;
-}
-
-// A tone 1.8 % off loses up to 5.7 dB in a 20 ms window, but only 0.3 dB in a block of 5 ms. Turning the blocks against
-// each other tunes the window to three frequencies, nominal and 1.4 % to either side; the strongest is the tone's. The two
-// sides have the same cosines and opposite sines.
-float DtmfDetector::BestPower(size_t tone) const {
-  const auto block = [&](size_t back) -> const Phasors& { return spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks].tone; };
-  const Phasors &last = block(1), &third = block(2), &second = block(3), &first = block(4);
-  const float near_cos = kDetunes.near_cos[tone], near_sin = kDetunes.near_sin[tone];
-  const float far_cos = kDetunes.far_cos[tone], far_sin = kDetunes.far_sin[tone];
-  const float even_re = near_cos * (second.re[tone] + third.re[tone]) + far_cos * (first.re[tone] + last.re[tone]);
-  const float even_im = near_cos * (second.im[tone] + third.im[tone]) + far_cos * (first.im[tone] + last.im[tone]);
-  const float odd_re = near_sin * (third.re[tone] - second.re[tone]) + far_sin * (last.re[tone] - first.re[tone]);
-  const float odd_im = near_sin * (third.im[tone] - second.im[tone]) + far_sin * (last.im[tone] - first.im[tone]);
-  const float squares = even_re * even_re + even_im * even_im + odd_re * odd_re + odd_im * odd_im;
-  const float cross = 2.0F * std::fabs(even_re * odd_im - even_im * odd_re);
-  return std::max(spectrum_.power[tone], squares + cross);
-}
-
-void DtmfDetector::Begin(const Window& window) {
-  run_ = Run{};
-  run_.row = window.row;
-  run_.column = window.column;
-  run_.first_block = spectrum_.blocks;
-  run_.least_share = 1.0F;
-  // The window is at least half tone, so the tone began in its second or third block: the three before those.
-  float row_re = 0, row_im = 0, column_re = 0, column_im = 0;
-  for (size_t back = kWindowBlocks; back < kWindowBlocks + kBlocksBefore; ++back) {
-    const Block& block = spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks];
-    run_.energy_before += block.energy / static_cast<float>(kBlocksBefore);
-    row_re += block.tone.re[run_.row];
-    row_im += block.tone.im[run_.row];
-    column_re += block.tone.re[size_t{4} + run_.column];
-    column_im += block.tone.im[size_t{4} + run_.column];
-  }
-  constexpr float kPerBlock = 2.0F / static_cast<float>(kBlockSamples * kBlocksBefore * kBlocksBefore);
-  run_.row_before = (row_re * row_re + row_im * row_im) * kPerBlock;
-  run_.column_before = (column_re * column_re + column_im * column_im) * kPerBlock;
-  Extend(window);
-}
-
-void DtmfDetector::Extend(const Window& window) {
-  run_.tone_energy += window.tone_energy;
-  run_.total_energy += window.energy;
-  run_.least_share = std::min(run_.least_share, window.tone_energy / (window.energy + 1.0F));
-  run_.other_rows += window.other_row;
-  run_.other_columns += window.other_column;
-  run_.last_block = spectrum_.blocks;
-  ++run_.hops;
 }
 
 bool DtmfDetector::Passes() const {

@@ -72,6 +72,8 @@ class DtmfDetector {
   const Spectrum& spectrum() const { return spectrum_; }
 
  private:
+  typedef float Two __attribute__((vector_size(8)));      // Row and column.
+
   struct Window {
     float energy = 0;               // Sum of squares.
     float tone_energy = 0;          // Of the row and the column, wherever near their nominal frequencies they are.
@@ -83,7 +85,7 @@ class DtmfDetector {
   size_t Take(std::span<const int16_t> samples);
   size_t EndBlock(InbandPress* out);
   Window MakeWindow() const;
-  float BestPower(size_t tone) const;
+  Two BestPowers(size_t row, size_t column) const;
   void Extend(const Window& window);
   void Begin(const Window& window);
   bool Passes() const;

@@ -10,14 +10,36 @@
 namespace hushtone {
 namespace {
 
-struct Complex {
-  float re = 0, im = 0;
+// Row and column side by side, or one of them.
+typedef float Two __attribute__((vector_size(8)));
+template <typename Number>
+struct ComplexOf {
+  Number re{}, im{};
 };
+using Complex = ComplexOf<float>;
+using ComplexTwo = ComplexOf<Two>;
 
-Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
-Complex Times(Complex a, Complex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
-Complex TimesConjugate(Complex a, Complex b) { return {a.re * b.re + a.im * b.im, a.im * b.re - a.re * b.im}; }
-float Square(Complex a) { return a.re * a.re + a.im * a.im; }
+template <typename Number>
+ComplexOf<Number> operator+(const ComplexOf<Number>& a, const ComplexOf<Number>& b) {
+  return {a.re + b.re, a.im + b.im};
+}
+template <typename Number>
+ComplexOf<Number> operator-(const ComplexOf<Number>& a, const ComplexOf<Number>& b) {
+  return {a.re - b.re, a.im - b.im};
+}
+template <typename Number>
+ComplexOf<Number> Times(const ComplexOf<Number>& a, const ComplexOf<Number>& b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+template <typename Number>
+ComplexOf<Number> TimesConjugate(const ComplexOf<Number>& a, const ComplexOf<Number>& b) {
+  return {a.re * b.re + a.im * b.im, a.im * b.re - a.re * b.im};
+}
+template <typename Number>
+Number Square(const ComplexOf<Number>& a) {
+  return a.re * a.re + a.im * a.im;
+}
+Complex Of(const ComplexTwo& a, size_t which) { return {a.re[which], a.im[which]}; }
 
 // To length 1; a phasor of nothing points ahead.
 Complex Unit(Complex a) {
@@ -25,6 +47,15 @@ Complex Unit(Complex a) {
   if (!(square > 1e-20F)) return {1.0F, 0.0F};
   const float scale = 1.0F / std::sqrt(square);
   return {a.re * scale, a.im * scale};
+}
+
+// Base 2, to 0.00001; of what is not positive, that of the smallest number.
+float Log2(float value) {
+  if (!(value > 1e-30F)) value = 1e-30F;
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto exponent = static_cast<float>(static_cast<int32_t>(bits >> 23) - 127);
+  const float x = std::bit_cast<float>((bits & 0x007FFFFFU) | 0x3F800000U) - 1.0F;   // 0 to 1.
+  return exponent + x * (1.44254494F + x * (-0.71814523F + x * (0.45754907F + x * (-0.27790512F + x * (0.12179772F - x * 0.02584139F)))));
 }
 
 // The angle of a phasor to 0.00001, in radians.
@@ -45,11 +76,14 @@ struct Stretch {
   size_t blocks;
 
   const Block& at(size_t i) const { return spectrum.ring[(first + i) % kRingBlocks]; }
-  Complex tone(size_t i, size_t tone) const { return {at(i).tone.re[tone], at(i).tone.im[tone]}; }
+  ComplexTwo tones(size_t i, size_t row, size_t column) const {
+    const Phasors& tone = at(i).tone;
+    return {Two{tone.re[row], tone.re[column]}, Two{tone.im[row], tone.im[column]}};
+  }
 };
 
 struct Tone {
-  Complex first;              // In the first block, and how it turns from block to block.
+  Complex last;               // In the last block, and how it turns from block to block.
   Complex step;
   float energy = 0;           // Of one sine through the stretch, per block.
   float wander = 0;           // 1 - coherent to all, 0 for a steady sine.
@@ -58,55 +92,62 @@ struct Tone {
   float bend = 0;
 };
 
+constexpr Two kNone = {0.0F, 0.0F};
+
 // A step from block to block found twice: from neighbouring blocks, then from the stretch's halves turned back by that.
-Tone Measured(const Stretch& stretch, size_t index) {
-  Complex steps;
-  float all = 0;
-  for (size_t i = 0; i < stretch.blocks; ++i) {
-    const Complex now = stretch.tone(i, index);
-    all += Square(now);
-    if (i > 0) steps = steps + TimesConjugate(now, stretch.tone(i - 1, index));
+void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones) {
+  const size_t blocks = stretch.blocks;
+  ComplexTwo heard[kRingBlocks], sums[kRingBlocks + 1];
+  ComplexTwo steps{kNone, kNone};
+  Two all = kNone;
+  for (size_t i = 0; i < blocks; ++i) {
+    heard[i] = stretch.tones(i, row, column);
+    all += Square(heard[i]);
+    if (i > 0) steps = steps + TimesConjugate(heard[i], heard[i - 1]);
   }
-  Complex step = Unit(steps);
-  const size_t half = stretch.blocks / 2;
-  Complex halves[2], thirds[3];
-  const size_t third = stretch.blocks / 3, middle = (stretch.blocks - third) / 2;
-  for (int round = 0; round < 2; ++round) {
-    halves[0] = halves[1] = Complex{};
-    Complex turn{1.0F, 0.0F};
-    for (size_t i = 0; i < stretch.blocks; ++i) {
-      const Complex still = TimesConjugate(stretch.tone(i, index), turn);
-      if (i < half) halves[0] = halves[0] + still;
-      if (i >= stretch.blocks - half) halves[1] = halves[1] + still;
-      if (round == 1) {
-        if (i < third) thirds[0] = thirds[0] + still;
-        if (i >= middle && i < middle + third) thirds[1] = thirds[1] + still;
-        if (i >= stretch.blocks - third) thirds[2] = thirds[2] + still;
-      }
-      turn = Times(turn, step);
+  const auto unit = [](const ComplexTwo& a) {
+    const Complex first = Unit(Of(a, 0)), second = Unit(Of(a, 1));
+    return ComplexTwo{Two{first.re, second.re}, Two{first.im, second.im}};
+  };
+  // sums[i]: of the blocks before i, turned back.
+  ComplexTwo turned;          // By how much the last one was.
+  const auto turn_back = [&](const ComplexTwo& by) {
+    ComplexTwo turn{Two{1.0F, 1.0F}, kNone};
+    sums[0] = ComplexTwo{kNone, kNone};
+    for (size_t i = 0; i < blocks; ++i) {
+      sums[i + 1] = sums[i] + TimesConjugate(heard[i], turn);
+      turned = turn;
+      turn = Times(turn, by);
     }
-    if (round == 1) break;
-    const float more = Angle(TimesConjugate(halves[1], halves[0])) / static_cast<float>(stretch.blocks - half);
-    step = Unit(Times(step, Complex{1.0F, more}));
-  }
+  };
+  ComplexTwo step = unit(steps);
+  turn_back(step);
+  const size_t half = blocks / 2, third = blocks / 3, middle = (blocks - third) / 2;
+  const ComplexTwo lean = TimesConjugate(sums[blocks] - sums[blocks - half], sums[half]);
+  const float apart = 1.0F / static_cast<float>(blocks - half);
+  step = unit(Times(step, ComplexTwo{Two{1.0F, 1.0F}, Two{Angle(Of(lean, 0)) * apart, Angle(Of(lean, 1)) * apart}}));
+  turn_back(step);
+  const ComplexTwo first_half = sums[half], second_half = sums[blocks] - sums[blocks - half];
+  const ComplexTwo begin = sums[third], centre = sums[middle + third] - sums[middle], end = sums[blocks] - sums[blocks - third];
+  const ComplexTwo bend = TimesConjugate(Times(unit(begin), unit(end)), Times(unit(centre), unit(centre)));
   constexpr float kBlockTurn = 2.0F * std::numbers::pi_v<float> * kBlockSamples / kDetectorSampleRate;
-  Tone tone;
-  tone.step = step;
-  const float angle = Angle(step);
-  // A tone beside its nominal frequency fades within a block: sinc of half the step.
-  const float fade = 1.0F + angle * angle / 12.0F;
-  const auto count = static_cast<float>(2 * half);
-  const Complex sum = halves[0] + halves[1];
-  tone.first = Complex{sum.re / count, sum.im / count};
   constexpr auto kSamples = static_cast<float>(kBlockSamples);
-  // |sum| of a sine of amplitude A over n samples is A·n/2, and its energy A²·n/2.
-  tone.energy = 2.0F * Square(sum) / (count * count * kSamples) * fade;
-  const float coherent = Square(sum) / (count * (all + 1.0F));
-  tone.wander = std::clamp(1.0F - coherent, 0.001F, 1.0F);
-  tone.off = 100.0F * angle / (kBlockTurn * kFrequenciesHz[index]);
-  tone.bend = std::fabs(Angle(TimesConjugate(Times(Unit(thirds[0]), Unit(thirds[2])), Times(Unit(thirds[1]), Unit(thirds[1])))));
-  tone.slope = Log2((Square(halves[1]) + 1.0F) / (Square(halves[0]) + 1.0F));
-  return tone;
+  const auto count = static_cast<float>(blocks);
+  for (size_t which = 0; which < 2; ++which) {
+    Tone& tone = tones[which];
+    const Complex sum = Of(sums[blocks], which);
+    tone.step = Of(step, which);
+    tone.last = Times(Of(turned, which), Complex{sum.re / count, sum.im / count});
+    const float angle = Angle(tone.step);
+    // A tone beside its nominal frequency fades within a block: sinc of half the step.
+    const float fade = 1.0F + angle * angle / 12.0F;
+    // |sum| of a sine of amplitude A over n samples is A·n/2, and its energy A²·n/2.
+    tone.energy = 2.0F * Square(sum) / (count * count * kSamples) * fade;
+    tone.wander = std::clamp(1.0F - Square(sum) / (count * (all[which] + 1.0F)), 0.001F, 1.0F);
+    tone.off = 100.0F * angle / (kBlockTurn * kFrequenciesHz[which == 0 ? row : column]);
+    tone.bend = std::fabs(Angle(Of(bend, which)));
+    tone.slope = Log2((Square(Of(second_half, which)) + 1.0F) / (Square(Of(first_half, which)) + 1.0F));
+  }
 }
 
 // What a tone at `from` leaves at `to` in one block, to what it leaves at its own: turned by a phase that only the two
@@ -156,17 +197,16 @@ float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column,
   const Phasors low_leak = Leak(row, low.off), high_leak = Leak(column, high.off);
   const Phasors& advance = Advance();
   Phasors turn = stretch.spectrum.rotation;
-  for (size_t i = 0; i < stretch.blocks; ++i) {
+  Complex low_now = low.last, high_now = high.last;
+  Lanes beside{};
+  // Backwards, from the rotation of the block to come.
+  for (size_t i = stretch.blocks; i-- > 0;) {
+    const Phasors& block = stretch.at(i).tone;
     for (size_t k = 0; k < kTones; ++k) {
       const float re = turn.re[k] * advance.re[k] + turn.im[k] * advance.im[k];
       turn.im[k] = turn.im[k] * advance.re[k] - turn.re[k] * advance.im[k];
       turn.re[k] = re;
     }
-  }
-  Complex low_now = low.first, high_now = high.first;
-  Lanes beside{};
-  for (size_t i = 0; i < stretch.blocks; ++i) {
-    const Phasors& block = stretch.at(i).tone;
     const Complex l = TimesConjugate(low_now, {turn.re[row], turn.im[row]});
     const Complex h = TimesConjugate(high_now, {turn.re[column], turn.im[column]});
     for (size_t k = 0; k < kTones; ++k) {
@@ -175,16 +215,13 @@ float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column,
       const float im = block.im[k] * turn.re[k] - block.re[k] * turn.im[k] - (l.re * low_leak.im[k] + l.im * low_leak.re[k]) -
                        (h.re * high_leak.im[k] + h.im * high_leak.re[k]);
       beside[k] += re * re + im * im;
-      const float turned = turn.re[k] * advance.re[k] - turn.im[k] * advance.im[k];
-      turn.im[k] = turn.re[k] * advance.im[k] + turn.im[k] * advance.re[k];
-      turn.re[k] = turned;
     }
-    low_now = Times(low_now, low.step);
-    high_now = Times(high_now, high.step);
+    low_now = TimesConjugate(low_now, low.step);
+    high_now = TimesConjugate(high_now, high.step);
   }
   float sum = 0;
   for (const float energy : beside) sum += energy;
-  return sum / (static_cast<float>(stretch.blocks) * (Square(low.first) + Square(high.first)) + 1.0F);
+  return sum / (static_cast<float>(stretch.blocks) * (Square(low.last) + Square(high.last)) + 1.0F);
 }
 
 // log2(share / rest), kept within what 20 dB to either side mean.
@@ -197,22 +234,15 @@ float Ratio(float part, float whole) { return std::clamp(Log2((part + 1.0F) / (w
 
 }  // namespace
 
-float Log2(float value) {
-  if (!(value > 1e-30F)) value = 1e-30F;
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const auto exponent = static_cast<float>(static_cast<int32_t>(bits >> 23) - 127);
-  const float x = std::bit_cast<float>((bits & 0x007FFFFFU) | 0x3F800000U) - 1.0F;   // 0 to 1.
-  return exponent + x * (1.44254494F + x * (-0.71814523F + x * (0.45754907F + x * (-0.27790512F + x * (0.12179772F - x * 0.02584139F)))));
-}
-
 Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   // The first candidate window is at least half tone: its last two blocks.
   const uint64_t begin = run.first_block > 2 ? run.first_block - 2 : 0;
   const uint64_t blocks = std::min<uint64_t>(spectrum.blocks - begin, kRingBlocks);
   const Stretch stretch{spectrum, spectrum.blocks - blocks, static_cast<size_t>(blocks)};
   const size_t column = size_t{4} + run.column;
-  const Tone low = Measured(stretch, run.row);
-  const Tone high = Measured(stretch, column);
+  Tone tones_heard[2];
+  MeasureTones(stretch, run.row, column, tones_heard);
+  const Tone &low = tones_heard[0], &high = tones_heard[1];
   float energy = 0, band_energy = 0;
   for (size_t i = 0; i < stretch.blocks; ++i) {
     energy += stretch.at(i).energy;

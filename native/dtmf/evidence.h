@@ -52,8 +52,6 @@ enum Measure : uint8_t {
 
 using Evidence = std::array<float, kMeasures>;
 
-// Base 2, to 0.0001; the logarithm of what is not positive is that of the smallest number.
-float Log2(float value);
 // Of the blocks since the run's tone began, at most 80 ms.
 Evidence Weigh(const Spectrum& spectrum, const Run& run);
 // Points of all measures together, natural log-odds of a key press on the data of the fit (points.h), which has one table
