@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include "dtmf/points.h"
@@ -129,7 +130,7 @@ void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones
   turn_back(step);
   const ComplexTwo first_half = sums[half], second_half = sums[blocks] - sums[blocks - half];
   const ComplexTwo begin = sums[third], centre = sums[middle + third] - sums[middle], end = sums[blocks] - sums[blocks - third];
-  const ComplexTwo bend = TimesConjugate(Times(unit(begin), unit(end)), Times(unit(centre), unit(centre)));
+  const ComplexTwo bend = TimesConjugate(Times(begin, end), Times(centre, centre));
   constexpr float kBlockTurn = 2.0F * std::numbers::pi_v<float> * kBlockSamples / kDetectorSampleRate;
   constexpr auto kSamples = static_cast<float>(kBlockSamples);
   const auto count = static_cast<float>(blocks);
@@ -178,6 +179,8 @@ const Leaks kLeaks = [] {
   return made;
 }();
 
+typedef float Four __attribute__((vector_size(16)));
+
 Phasors Leak(size_t from, float off) {
   const float shift = 2.0F * std::numbers::pi_v<float> * kFrequenciesHz[from] * off / 100.0F / kDetectorSampleRate;
   const auto& size = kLeaks.size[from];
@@ -195,29 +198,39 @@ Phasors Leak(size_t from, float off) {
 // caller's line adds (noise, a prompt, a dial tone) lies elsewhere or is spread wide.
 float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column, const Tone& high) {
   const Phasors low_leak = Leak(row, low.off), high_leak = Leak(column, high.off);
-  const Phasors& advance = Advance();
-  Phasors turn = stretch.spectrum.rotation;
-  Complex low_now = low.last, high_now = high.last;
-  Lanes beside{};
-  // Backwards, from the rotation of the block to come.
-  for (size_t i = stretch.blocks; i-- > 0;) {
-    const Phasors& block = stretch.at(i).tone;
-    for (size_t k = 0; k < kTones; ++k) {
-      const float re = turn.re[k] * advance.re[k] + turn.im[k] * advance.im[k];
-      turn.im[k] = turn.im[k] * advance.re[k] - turn.re[k] * advance.im[k];
-      turn.re[k] = re;
+  const auto at = [](const Phasors& phasors, size_t tone) { return Complex{phasors.re[tone], phasors.im[tone]}; };
+  const Complex row_step = at(Advance(), row), column_step = at(Advance(), column);
+  Lanes beside;
+  // Rows, then columns: four lanes are what every CPU of this kind has.
+  for (size_t side = 0; side < kTones; side += 4) {
+    const auto load = [side](const Lanes& lanes) {
+      Four four;
+      std::memcpy(&four, lanes.data() + side, sizeof four);
+      return four;
+    };
+    const Four step_re = load(Advance().re), step_im = load(Advance().im);
+    const Four low_re = load(low_leak.re), low_im = load(low_leak.im), high_re = load(high_leak.re), high_im = load(high_leak.im);
+    Four turn_re = load(stretch.spectrum.rotation.re), turn_im = load(stretch.spectrum.rotation.im);
+    Complex row_turn = at(stretch.spectrum.rotation, row), column_turn = at(stretch.spectrum.rotation, column);
+    Complex low_now = low.last, high_now = high.last;
+    Four energies = {0.0F, 0.0F, 0.0F, 0.0F};
+    // Backwards, from the rotation of the block to come.
+    for (size_t i = stretch.blocks; i-- > 0;) {
+      const Phasors& block = stretch.at(i).tone;
+      const Four block_re = load(block.re), block_im = load(block.im);
+      const Four back_re = turn_re * step_re + turn_im * step_im;
+      turn_im = turn_im * step_re - turn_re * step_im;
+      turn_re = back_re;
+      row_turn = TimesConjugate(row_turn, row_step);
+      column_turn = TimesConjugate(column_turn, column_step);
+      const Complex l = TimesConjugate(low_now, row_turn), h = TimesConjugate(high_now, column_turn);
+      const Four re = block_re * turn_re + block_im * turn_im - (l.re * low_re - l.im * low_im) - (h.re * high_re - h.im * high_im);
+      const Four im = block_im * turn_re - block_re * turn_im - (l.re * low_im + l.im * low_re) - (h.re * high_im + h.im * high_re);
+      energies += re * re + im * im;
+      low_now = TimesConjugate(low_now, low.step);
+      high_now = TimesConjugate(high_now, high.step);
     }
-    const Complex l = TimesConjugate(low_now, {turn.re[row], turn.im[row]});
-    const Complex h = TimesConjugate(high_now, {turn.re[column], turn.im[column]});
-    for (size_t k = 0; k < kTones; ++k) {
-      const float re = block.re[k] * turn.re[k] + block.im[k] * turn.im[k] - (l.re * low_leak.re[k] - l.im * low_leak.im[k]) -
-                       (h.re * high_leak.re[k] - h.im * high_leak.im[k]);
-      const float im = block.im[k] * turn.re[k] - block.re[k] * turn.im[k] - (l.re * low_leak.im[k] + l.im * low_leak.re[k]) -
-                       (h.re * high_leak.im[k] + h.im * high_leak.re[k]);
-      beside[k] += re * re + im * im;
-    }
-    low_now = TimesConjugate(low_now, low.step);
-    high_now = TimesConjugate(high_now, high.step);
+    std::memcpy(beside.data() + side, &energies, sizeof energies);
   }
   float sum = 0;
   for (const float energy : beside) sum += energy;
