@@ -2,9 +2,11 @@
 //
 // How it decides. Every 5 ms (a block of 40 samples) each of the eight frequencies of ITU-T Q.23 is correlated with the
 // block; four blocks make a 20 ms window. A window is a *candidate* when one row and one column stand out, hold most of
-// the window's energy and are within the twist. A run of candidates of one key is a *press* when it is long enough and,
-// over the whole run so far, tone to total is high, both tones kept their phase, and both frequencies, measured from
-// the phase advance of window to window, are near enough. Gaps of up to 25 ms within a press are bridged.
+// the window's energy (of all of it, or of what lies above the dial tones) and are within the twist. A run of candidates
+// of one key is a *press* when it is long enough, both frequencies, measured from the phase advance over the press, are
+// near enough, and its score is high enough: evidence.h says what is measured of the press so far, points.h what each
+// measure is worth. A doubtful press waits for more windows; a clean one is reported at once. Gaps of up to 25 ms within a
+// press are bridged.
 //
 //   state    input                                   next     report
 //   -------  --------------------------------------  -------  -----------------------------
