@@ -1,19 +1,65 @@
-// The arithmetic of the in-band detector: samples times sixteen waves (cosine and sine of eight frequencies), and their
-// energy. Sixteen sums side by side fit vectors of any width, none is added up across one, and no product is fused with
-// its sum (-ffp-contract=off): so every CPU comes to the same bits, and decides the same.
+// The arithmetic of the in-band detector, block by block: eight tones of a block of 40 samples, its energy, its energy
+// above the dial tones, and what the last four blocks make together. Samples are multiplied as integers, so the order of
+// their sums does not matter; everything after that is done lane by lane in single precision, no lane is added to another
+// and no product is fused with its sum (-ffp-contract=off). So every CPU comes to the same bits, and decides the same.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace hushtone {
 
-using Wave = float[16];
-// Adds to `sums` (sixteen) and `energy`.
-using Correlate = void (*)(const int16_t* samples, size_t count, const Wave* waves, float* sums, int64_t* energy);
+constexpr uint32_t kDetectorSampleRate = 8000;
+constexpr size_t kBlockSamples = 40;
+constexpr size_t kWindowBlocks = 4;
+constexpr size_t kTones = 8;
+// As far back as a press is looked at: 80 ms.
+constexpr size_t kRingBlocks = 16;
 
-void CorrelatePortable(const int16_t* samples, size_t count, const Wave* waves, float* sums, int64_t* energy);
-// The one for this CPU, AVX2 where it has it.
-Correlate FastestCorrelate();
+// ITU-T Q.23 §6 and §7: the frequencies, rows first.
+constexpr std::array<float, kTones> kFrequenciesHz = {697, 770, 852, 941, 1209, 1336, 1477, 1633};
+
+// |1 - z^-2|² there, 4·sin²(2πf/8000): what `band_energy` makes of a tone's energy.
+constexpr std::array<float, kTones> kBandGain = {1.0836F, 1.2931F, 1.5392F, 1.8149F, 2.6449F, 3.0072F, 3.3622F, 3.6768F};
+
+using Lanes = std::array<float, kTones>;
+
+// One number a tone, real and imaginary parts apart, as vectors want it.
+struct Phasors {
+  alignas(32) Lanes re{};
+  alignas(32) Lanes im{};
+};
+
+struct Block {
+  Phasors tone;               // All blocks to one phase reference: a tone on its nominal frequency keeps its phase.
+  float energy = 0;           // Sum of squares.
+  float band_energy = 0;      // The same of x[n] - x[n-2]: 350 Hz at 0.30, the rows at 1.08 to 1.82, the columns at 2.65 to 3.68.
+};
+
+// Of four powers, to 22 bits: the strongest, the next, and which the strongest is.
+struct Strongest {
+  float power = 0, other = 0;
+  uint32_t index = 0;
+};
+
+struct Spectrum {
+  std::array<Block, kRingBlocks> ring{};
+  Phasors rotation;           // Of the block to come: what turned the one before, times Advance().
+  alignas(32) Lanes power{};  // Square of the sum of the last four blocks, the window.
+  float energy = 0, band_energy = 0;          // Of the window.
+  Strongest row, column;
+  uint64_t blocks = 0;
+};
+
+using TakeBlock = void (*)(const int16_t* samples, Spectrum& spectrum);
+
+enum class Cpu : uint8_t { kPortable, kAvx2, kAvx512 };
+Cpu FastestCpu();
+// Of a CPU that this one is not: the portable one.
+TakeBlock TakeBlockOn(Cpu cpu);
+
+const Phasors& Advance();
+void ResetSpectrum(Spectrum& spectrum);
 
 }  // namespace hushtone

@@ -9,8 +9,6 @@
 namespace hushtone {
 namespace {
 
-// ITU-T Q.23 §6 and §7: the frequencies, rows first.
-constexpr float kFrequenciesHz[8] = {697, 770, 852, 941, 1209, 1336, 1477, 1633};
 // RFC 4733 §3.2 table 3: which event stands at row × column.
 constexpr uint8_t kEventAt[4][4] = {{1, 2, 3, 12}, {4, 5, 6, 13}, {7, 8, 9, 14}, {10, 0, 11, 15}};
 
@@ -22,118 +20,174 @@ constexpr float kFullScaleDbm0 = 3.17F;
 constexpr float kLevelMinDbm0 = -42.0F;
 // Share of a window's energy that row and column together must hold: 0.5 lets noise of 0 dB less than the tones in.
 constexpr float kWindowToneShareMin = 0.50F;
-// The same over the run, where chance has averaged out: noise at 4 dB leaves 0.71.
-constexpr float kRunToneShareMin = 0.66F;
+// Or the same after x[n] - x[n-2], which takes a dial tone of one tone's level down to 0.09 of both tones.
+constexpr float kWindowBandShareMin = 0.60F;
 // Twist per window is wider than any administration's (Q.24: +4/-8 dB) because noise moves it.
 constexpr float kTwistMaxDb = 12.0F;
 // Strongest row above the other rows, strongest column above the other columns, at least.
 constexpr float kDominance = 2.2F;
-// Q.24: 1.5 % is operated, 3.5 % is refused. Halfway, measured over the run.
-constexpr float kFrequencyErrorMax = 0.0255F;
+// Q.24: 1.5 % is operated, 3.5 % is refused. Halfway, measured over the press so far.
+constexpr float kFrequencyOffMax = 2.55F;
 // Where the window is tuned besides the nominal frequency, as a share of it.
 constexpr double kDetune = 0.014;
-// Length of the sum of phase steps by the sum of their lengths: 1 for a steady tone, speech wanders.
-constexpr float kCoherenceMin = 0.90F;
 // Q.24: 40 ms is operated, 23 to 25 ms is refused. A 20 ms window is a candidate once more than half of it is tone, so
 // a tone of L ms makes about (L - 2) / 5 of them.
 constexpr uint32_t kHopsMin = 6;
+// What is not a press after 200 ms of candidates is music or a machine (the fit saw no longer ones).
+constexpr uint32_t kHopsMax = 40;
+// The fit (fit/README.md): the score that a press must have, and until 8 windows were heard, which costs 10 ms.
+constexpr float kScoreMin = 2.5F;
+constexpr float kScoreAtOnce = 4.5F;
+constexpr uint32_t kHopsDoubtful = 8;
 // Q.24: an interruption of 10 ms is no new press. Real drop-outs reach 20 ms, a lost packet; a window hears the end of
 // a gap two blocks late.
 constexpr uint32_t kBridgeBlocks = 5;
+// Energy before the tone is taken over 15 ms: pauses are 30 ms and longer.
+constexpr size_t kBlocksBefore = 3;
 
 // After Forget: the jitter buffer was emptied too, so up to 60 ms of quiet are ours and not the caller's.
 constexpr uint32_t kDeafBlocks = 16;
 
-// Without the care for infinities that std::complex takes: there are none here.
-std::complex<float> Times(std::complex<float> a, std::complex<float> b) {
-  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
-}
-
-struct Tables {
-  Correlate correlate;
-  alignas(64) Wave wave[kBlockSamples];
-  std::complex<float> advance[8];
-  std::complex<float> detune[8][3];
+// Turned by these, blocks -1.5, -0.5, 0.5 and 1.5 hops from the middle of a window tune it to kDetune beside the tone.
+struct Detune {
+  std::array<float, kTones> near_cos, near_sin, far_cos, far_sin;
 };
 
-const Tables& TheTables() {
-  static const Tables tables = [] {
-    Tables made{};
-    made.correlate = FastestCorrelate();
-    for (size_t tone = 0; tone < 8; ++tone) {
-      const double step = 2.0 * std::numbers::pi * static_cast<double>(kFrequenciesHz[tone]) / kDetectorSampleRate;
-      for (size_t n = 0; n < kBlockSamples; ++n) {
-        made.wave[n][tone] = static_cast<float>(std::cos(step * static_cast<double>(n)));
-        made.wave[n][8 + tone] = static_cast<float>(-std::sin(step * static_cast<double>(n)));
-      }
-      const double turn = step * static_cast<double>(kBlockSamples);
-      for (size_t side = 0; side < 3; ++side) {
-        const double off = turn * kDetune * (static_cast<double>(side) - 1.0);
-        made.detune[tone][side] = {static_cast<float>(std::cos(off)), static_cast<float>(-std::sin(off))};
-      }
-      made.advance[tone] = {static_cast<float>(std::cos(turn)), static_cast<float>(-std::sin(turn))};
-    }
-    return made;
-  }();
-  return tables;
-}
-
-float Square(std::complex<float> value) { return value.real() * value.real() + value.imag() * value.imag(); }
+const Detune kDetunes = [] {
+  Detune made{};
+  for (size_t tone = 0; tone < kTones; ++tone) {
+    const double turn = 2.0 * std::numbers::pi * static_cast<double>(kFrequenciesHz[tone]) * kDetune * kBlockSamples / kDetectorSampleRate;
+    made.near_cos[tone] = static_cast<float>(std::cos(0.5 * turn));
+    made.near_sin[tone] = static_cast<float>(std::sin(0.5 * turn));
+    made.far_cos[tone] = static_cast<float>(std::cos(1.5 * turn));
+    made.far_sin[tone] = static_cast<float>(std::sin(1.5 * turn));
+  }
+  return made;
+}();
 
 }  // namespace
 
-DtmfDetector::DtmfDetector() { Reset(); }
+DtmfDetector::DtmfDetector(Cpu cpu) : take_block_(TakeBlockOn(cpu)) { Reset(); }
 
 void DtmfDetector::Reset() {
-  sums_.fill(0);
-  block_energy_ = 0;
+  ResetSpectrum(spectrum_);
+  pending_.fill(0);
   filled_ = 0;
-  blocks_ = 0;
-  rotation_.fill(Complex(1, 0));
-  ring_.fill(Block{});
   run_ = Run{};
   pressed_ = false;
   since_candidate_ = 0;
   others_ = 0;
-  other_ = Window{};
   deaf_ = false;
   quiet_blocks_ = 0;
 }
 
 void DtmfDetector::Forget() {
   const bool was_on = pressed_ || deaf_;
-  const uint64_t blocks = blocks_;
+  const uint64_t blocks = spectrum_.blocks;
   Reset();
-  blocks_ = blocks;
+  spectrum_.blocks = blocks;
   deaf_ = was_on;
-  asm volatile("" : : "r"(ring_.data()) : "memory");
+  asm volatile("" : : "r"(&spectrum_), "r"(pending_.data()) : "memory");
 }
 
+// Whole blocks are taken where they lie; only what a packet leaves over is kept.
 size_t DtmfDetector::Take(std::span<const int16_t> samples) {
-  const Tables& tables = TheTables();
-  const size_t room = kBlockSamples - filled_;
-  const size_t taken = samples.size() < room ? samples.size() : room;
-  tables.correlate(samples.data(), taken, tables.wave + filled_, sums_.data(), &block_energy_);
+  if (filled_ == 0 && samples.size() >= kBlockSamples) {
+    take_block_(samples.data(), spectrum_);
+    filled_ = kBlockSamples;
+    return kBlockSamples;
+  }
+  const size_t taken = std::min(samples.size(), kBlockSamples - filled_);
+  std::copy_n(samples.begin(), taken, pending_.begin() + static_cast<ptrdiff_t>(filled_));
   filled_ += taken;
+  if (filled_ == kBlockSamples) take_block_(pending_.data(), spectrum_);
   return taken;
 }
 
-size_t DtmfDetector::EndBlock(InbandPress* out) {
-  const Tables& tables = TheTables();
-  Block& block = ring_[blocks_ % kWindowBlocks];
-  for (size_t tone = 0; tone < kTones; ++tone) {
-    block.tone[tone] = Times(Complex(sums_[tone], sums_[kTones + tone]), rotation_[tone]);
-    rotation_[tone] = Times(rotation_[tone], tables.advance[tone]);
-  }
-  block.energy = static_cast<float>(block_energy_);
-  sums_.fill(0);
-  block_energy_ = 0;
-  // Rounding makes the unit vectors grow or shrink; 64 blocks are too few for it to show.
-  if (blocks_ % 64 == 63) {
-    for (Complex& turn : rotation_) turn /= std::abs(turn);
-  }
-  ++blocks_;
+// A tone 1.8 % off loses up to 5.7 dB in a 20 ms window, but only 0.3 dB in a block of 5 ms. Turning the blocks against
+// each other tunes the window to three frequencies, nominal and 1.4 % to either side; the strongest is the tone's. The two
+// sides have the same cosines and opposite sines.
+[[gnu::always_inline]] inline DtmfDetector::Two DtmfDetector::BestPowers(size_t row, size_t column) const {
+  const auto block = [&](size_t back) __attribute__((always_inline)) -> const Phasors& {
+    return spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks].tone;
+  };
+  const auto both = [&](const Lanes& lanes) __attribute__((always_inline)) { return Two{lanes[row], lanes[column]}; };
+  const Phasors &last = block(1), &third = block(2), &second = block(3), &first = block(4);
+  const Two near_cos = both(kDetunes.near_cos), near_sin = both(kDetunes.near_sin);
+  const Two far_cos = both(kDetunes.far_cos), far_sin = both(kDetunes.far_sin);
+  const Two even_re = near_cos * (both(second.re) + both(third.re)) + far_cos * (both(first.re) + both(last.re));
+  const Two even_im = near_cos * (both(second.im) + both(third.im)) + far_cos * (both(first.im) + both(last.im));
+  const Two odd_re = near_sin * (both(third.re) - both(second.re)) + far_sin * (both(last.re) - both(first.re));
+  const Two odd_im = near_sin * (both(third.im) - both(second.im)) + far_sin * (both(last.im) - both(first.im));
+  const Two squares = even_re * even_re + even_im * even_im + odd_re * odd_re + odd_im * odd_im;
+  const Two cross = 2.0F * (even_re * odd_im - even_im * odd_re);
+  return Two{std::max(spectrum_.power[row], squares[0] + std::fabs(cross[0])), std::max(spectrum_.power[column], squares[1] + std::fabs(cross[1]))};
+}
 
+[[gnu::always_inline]] inline DtmfDetector::Window DtmfDetector::MakeWindow() const {
+  Window window{};
+  window.energy = spectrum_.energy;
+  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
+  constexpr float kSamples = kWindowBlocks * kBlockSamples;
+  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
+  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
+  // Silence: row and column measure at most all of the energy each, and noise has them far below.
+  if (window.energy * 2.0F < kLevelMin) return window;
+
+  const Strongest &row = spectrum_.row, &column = spectrum_.column;
+  window.row = static_cast<uint8_t>(row.index);
+  window.column = static_cast<uint8_t>(column.index);
+  constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
+  static_assert(kTwistMaxDb == 12.0F);
+  // One jump for all: which of them fails changes from window to window of speech.
+  const bool stands_out = bool(unsigned(row.power <= kTwistMax * column.power) & unsigned(column.power <= kTwistMax * row.power) &
+                               unsigned(row.other * kDominance <= row.power) & unsigned(column.other * kDominance <= column.power));
+  if (!stands_out) return window;
+  window.other_row = row.other / row.power;
+  window.other_column = column.other / column.power;
+  const Two energies = BestPowers(row.index, size_t{4} + column.index) * (2.0F / kSamples);
+  const float row_energy = energies[0], column_energy = energies[1];
+  window.tone_energy = row_energy + column_energy;
+  if (window.tone_energy < kLevelMin) return window;
+  const float band_tones = row_energy * kBandGain[row.index] + column_energy * kBandGain[size_t{4} + column.index];
+  if (window.tone_energy < kWindowToneShareMin * window.energy && band_tones < kWindowBandShareMin * spectrum_.band_energy) return window;
+  window.is_candidate = true;
+  return window;
+}
+
+[[gnu::always_inline]] inline void DtmfDetector::Extend(const Window& window) {
+  run_.tone_energy += window.tone_energy;
+  run_.total_energy += window.energy;
+  run_.least_share = std::min(run_.least_share, window.tone_energy / (window.energy + 1.0F));
+  run_.other_rows += window.other_row;
+  run_.other_columns += window.other_column;
+  run_.last_block = spectrum_.blocks;
+  ++run_.hops;
+}
+
+void DtmfDetector::Begin(const Window& window) {
+  run_ = Run{};
+  run_.row = window.row;
+  run_.column = window.column;
+  run_.first_block = spectrum_.blocks;
+  run_.least_share = 1.0F;
+  // The window is at least half tone, so the tone began in its second or third block: the three before those.
+  float row_re = 0, row_im = 0, column_re = 0, column_im = 0;
+  for (size_t back = kWindowBlocks; back < kWindowBlocks + kBlocksBefore; ++back) {
+    const Block& block = spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks];
+    run_.energy_before += block.energy / static_cast<float>(kBlocksBefore);
+    row_re += block.tone.re[run_.row];
+    row_im += block.tone.im[run_.row];
+    column_re += block.tone.re[size_t{4} + run_.column];
+    column_im += block.tone.im[size_t{4} + run_.column];
+  }
+  constexpr float kPerBlock = 2.0F / static_cast<float>(kBlockSamples * kBlocksBefore * kBlocksBefore);
+  run_.row_before = (row_re * row_re + row_im * row_im) * kPerBlock;
+  run_.column_before = (column_re * column_re + column_im * column_im) * kPerBlock;
+  Extend(window);
+}
+
+size_t DtmfDetector::EndBlock(InbandPress* out) {
   const Window window = MakeWindow();
   if (deaf_) {
     quiet_blocks_ = window.is_candidate ? 0 : quiet_blocks_ + 1;
@@ -166,101 +220,11 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
   return count;
 }
 
-DtmfDetector::Window DtmfDetector::MakeWindow() const {
-  Window window{};
-  for (const Block& block : ring_) window.energy += block.energy;
-  // |sum| of a sine of amplitude A over N samples is A·N/2, so its energy A²·N/2 is 2·|sum|²/N.
-  constexpr float kSamples = kWindowBlocks * kBlockSamples;
-  constexpr float kLevelMin = kFullScaleMeanSquare * kSamples * 3.03e-5F;  // kLevelMinDbm0 against full scale.
-  static_assert(kLevelMinDbm0 - kFullScaleDbm0 > -45.2F && kLevelMinDbm0 - kFullScaleDbm0 < -45.1F);
-  // Silence: row and column measure at most all of the energy each, and noise has them far below.
-  if (window.energy * 2.0F < kLevelMin) return window;
-
-  for (const Block& block : ring_) {
-    for (size_t tone = 0; tone < kTones; ++tone) window.tone[tone] += block.tone[tone];
-  }
-  float power[kTones];
-  for (size_t tone = 0; tone < kTones; ++tone) power[tone] = Square(window.tone[tone]);
-
-  size_t row = 0;
-  size_t column = 4;
-  for (size_t i = 1; i < 4; ++i) {
-    if (power[i] > power[row]) row = i;
-    if (power[4 + i] > power[column]) column = 4 + i;
-  }
-  window.row = static_cast<uint8_t>(row);
-  window.column = static_cast<uint8_t>(column - 4);
-
-  constexpr float kTwistMax = 15.85F;  // kTwistMaxDb as a ratio of powers.
-  static_assert(kTwistMaxDb == 12.0F);
-  if (power[row] > kTwistMax * power[column] || power[column] > kTwistMax * power[row]) return window;
-  for (size_t i = 0; i < 4; ++i) {
-    if (i != row && power[i] * kDominance > power[row]) return window;
-    if (4 + i != column && power[4 + i] * kDominance > power[column]) return window;
-  }
-  window.tone_energy = 2.0F * (BestPower(row) + BestPower(column)) / kSamples;
-  if (window.tone_energy < kLevelMin) return window;
-  if (window.tone_energy < kWindowToneShareMin * window.energy) return window;
-  window.is_candidate = true;
-  return window;
-}
-
-// A tone 1.8 % off loses up to 5.7 dB in a 20 ms window, but only 0.3 dB in a block of 5 ms. Turning the blocks against
-// each other tunes the window to three frequencies, nominal and 1.4 % to either side; the strongest is the tone's.
-float DtmfDetector::BestPower(size_t tone) const {
-  const Tables& tables = TheTables();
-  float best = 0;
-  for (const Complex& detune : tables.detune[tone]) {
-    Complex sum(0, 0);
-    Complex turn(1, 0);
-    for (size_t i = 0; i < kWindowBlocks; ++i) {
-      sum += Times(ring_[(blocks_ + i) % kWindowBlocks].tone[tone], turn);  // Oldest first.
-      turn = Times(turn, detune);
-    }
-    best = std::max(best, Square(sum));
-  }
-  return best;
-}
-
-void DtmfDetector::Begin(const Window& window) {
-  run_ = Run{};
-  run_.row = window.row;
-  run_.column = window.column;
-  run_.first_block = blocks_;
-  Extend(window);
-}
-
-void DtmfDetector::Extend(const Window& window) {
-  const Complex row = window.tone[window.row];
-  const Complex column = window.tone[size_t{4} + window.column];
-  if (run_.hops > 0 && run_.last_window + 1 == blocks_) {
-    const Complex step_row = Times(row, std::conj(run_.last_row));
-    const Complex step_column = Times(column, std::conj(run_.last_column));
-    run_.advance_row += step_row;
-    run_.advance_column += step_column;
-    run_.step_row += std::abs(step_row);
-    run_.step_column += std::abs(step_column);
-  }
-  run_.tone_energy += window.tone_energy;
-  run_.total_energy += window.energy;
-  run_.last_row = row;
-  run_.last_column = column;
-  run_.last_window = blocks_;
-  run_.last_block = blocks_;
-  ++run_.hops;
-}
-
 bool DtmfDetector::Passes() const {
-  if (run_.hops < kHopsMin) return false;
-  if (run_.tone_energy < kRunToneShareMin * run_.total_energy) return false;
-  if (std::abs(run_.advance_row) < kCoherenceMin * run_.step_row) return false;
-  if (std::abs(run_.advance_column) < kCoherenceMin * run_.step_column) return false;
-  constexpr float kBlockSeconds = static_cast<float>(kBlockSamples) / kDetectorSampleRate;
-  const float turn = 2.0F * std::numbers::pi_v<float> * kBlockSeconds;
-  const float off_row = std::arg(run_.advance_row) / turn;
-  const float off_column = std::arg(run_.advance_column) / turn;
-  return std::fabs(off_row) <= kFrequencyErrorMax * kFrequenciesHz[run_.row] &&
-         std::fabs(off_column) <= kFrequencyErrorMax * kFrequenciesHz[4 + run_.column];
+  if (run_.hops < kHopsMin || run_.hops > kHopsMax) return false;
+  const Evidence evidence = Weigh(spectrum_, run_);
+  if (evidence[kRowOff] > kFrequencyOffMax || evidence[kColumnOff] > kFrequencyOffMax) return false;
+  return Score(evidence, run_.hops) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : kScoreMin);
 }
 
 InbandPress DtmfDetector::Describe(bool begins, bool ended) const {

@@ -2,9 +2,11 @@
 //
 // How it decides. Every 5 ms (a block of 40 samples) each of the eight frequencies of ITU-T Q.23 is correlated with the
 // block; four blocks make a 20 ms window. A window is a *candidate* when one row and one column stand out, hold most of
-// the window's energy and are within the twist. A run of candidates of one key is a *press* when it is long enough and,
-// over the whole run so far, tone to total is high, both tones kept their phase, and both frequencies, measured from
-// the phase advance of window to window, are near enough. Gaps of up to 25 ms within a press are bridged.
+// the window's energy (of all of it, or of what lies above the dial tones) and are within the twist. A run of candidates
+// of one key is a *press* when it is long enough, both frequencies, measured from the phase advance over the press, are
+// near enough, and its score is high enough: evidence.h says what is measured of the press so far, points.h what each
+// measure is worth. A doubtful press waits for more windows; a clean one is reported at once. Gaps of up to 25 ms within a
+// press are bridged.
 //
 //   state    input                                   next     report
 //   -------  --------------------------------------  -------  -----------------------------
@@ -21,15 +23,14 @@
 #pragma once
 
 #include <array>
-#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace hushtone {
+#include "dtmf/correlate.h"
+#include "dtmf/evidence.h"
 
-constexpr uint32_t kDetectorSampleRate = 8000;
-constexpr size_t kBlockSamples = 40;
+namespace hushtone {
 
 struct InbandPress {
   bool begins = false;
@@ -42,7 +43,8 @@ struct InbandPress {
 
 class DtmfDetector {
  public:
-  DtmfDetector();
+  // Decides the same on every CPU; another than the fastest is for tests and benchmarks.
+  explicit DtmfDetector(Cpu cpu = FastestCpu());
 
   // Calls `report(const InbandPress&)` for each press that begins or ends in these samples. Any number of samples.
   template <typename Report>
@@ -62,59 +64,43 @@ class DtmfDetector {
   bool Finish(InbandPress* press);
   // A candidate tone is on now: sooner and more readily than a press is reported. For the mask.
   bool HearsCandidate() const { return run_.hops > 0 && since_candidate_ == 0; }
-  uint64_t samples_fed() const { return blocks_ * kBlockSamples + filled_; }
+  uint64_t samples_fed() const { return spectrum_.blocks * kBlockSamples + filled_; }
   void Reset();
   // Reset, but a press that is on is not reported again when its tone goes on: deaf until it was quiet for a while.
   void Forget();
 
- private:
-  static constexpr size_t kTones = 8;
-  static constexpr size_t kWindowBlocks = 4;
-  using Complex = std::complex<float>;
+  // What the decision at the last block was made of, or null where no candidate window ended there. For the fit.
+  const Run* HeardRun() const { return HearsCandidate() ? &run_ : nullptr; }
+  const Spectrum& spectrum() const { return spectrum_; }
 
-  struct Block {
-    std::array<Complex, kTones> tone;
-    float energy = 0;
-  };
+ private:
+  typedef float Two __attribute__((vector_size(8)));      // Row and column.
+
   struct Window {
-    std::array<Complex, kTones> tone;
     float energy = 0;               // Sum of squares.
     float tone_energy = 0;          // Of the row and the column, wherever near their nominal frequencies they are.
-    uint8_t row = 0, column = 0;    // The strongest of each.
+    float other_row = 0, other_column = 0;      // Next strongest to strongest.
+    uint8_t row = 0, column = 0;    // The strongest of each, 0 to 3.
     bool is_candidate = false;
-  };
-  // What is known of the run of candidates of one key, whether reported yet or not.
-  struct Run {
-    uint8_t row = 0, column = 0;
-    uint32_t hops = 0;              // Candidate windows.
-    uint64_t first_block = 0, last_block = 0;
-    Complex advance_row, advance_column;      // Sums of the phase steps from window to window.
-    float step_row = 0, step_column = 0;      // Sums of their magnitudes.
-    float tone_energy = 0, total_energy = 0;
-    Complex last_row, last_column;
-    uint64_t last_window = 0;
   };
 
   size_t Take(std::span<const int16_t> samples);
   size_t EndBlock(InbandPress* out);
   Window MakeWindow() const;
-  float BestPower(size_t tone) const;
+  Two BestPowers(size_t row, size_t column) const;
   void Extend(const Window& window);
   void Begin(const Window& window);
   bool Passes() const;
   InbandPress Describe(bool begins, bool ended) const;
 
-  alignas(64) std::array<float, 2 * kTones> sums_;
-  int64_t block_energy_ = 0;
+  TakeBlock take_block_;
+  Spectrum spectrum_;
+  std::array<int16_t, kBlockSamples> pending_{};    // Of a block that is not full.
   size_t filled_ = 0;
-  uint64_t blocks_ = 0;
-  std::array<Complex, kTones> rotation_;      // Brings each block to one phase reference.
-  std::array<Block, kWindowBlocks> ring_;
   Run run_;
   bool pressed_ = false;
   uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key.
   uint32_t others_ = 0;                       // Candidates of another key in a row.
-  Window other_;
   bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
   uint32_t quiet_blocks_ = 0;
 };
