@@ -24,6 +24,8 @@ constexpr float kWindowToneShareMin = 0.50F;
 constexpr float kWindowBandShareMin = 0.60F;
 // Twist per window is wider than any administration's (Q.24: +4/-8 dB) because noise moves it.
 constexpr float kTwistMaxDb = 12.0F;
+// Over the press: 8 dB to either side must be heard (Q.24: AT&T's widest), music lies further out. 9 dB as log2 of powers.
+constexpr float kPressTwistMax = 2.99F;
 // Strongest row above the other rows, strongest column above the other columns, at least.
 constexpr float kDominance = 2.2F;
 // Q.24: 1.5 % is operated, 3.5 % is refused. Halfway, measured over the press so far.
@@ -224,6 +226,7 @@ bool DtmfDetector::Passes() const {
   if (run_.hops < kHopsMin || run_.hops > kHopsMax) return false;
   const Evidence evidence = Weigh(spectrum_, run_);
   if (evidence[kRowOff] > kFrequencyOffMax || evidence[kColumnOff] > kFrequencyOffMax) return false;
+  if (std::fabs(evidence[kTwist]) > kPressTwistMax) return false;
   return Score(evidence, run_.hops) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : kScoreMin);
 }
 

@@ -10,7 +10,8 @@ HEAD = 4
 MEASURES = re.findall(r'^  (k\w+),', open(os.path.join(os.path.dirname(__file__), '../evidence.h')).read().split('enum Measure')[1], re.M)
 ROW_OFF, COLUMN_OFF = MEASURES.index('kRowOff'), MEASURES.index('kColumnOff')
 HOPS_MIN, HOPS_LONG, HOPS_MAX, HOPS_IN_TIME = 6, 9, 40, 11
-OFF_MAX = 2.55
+TWIST = MEASURES.index('kTwist')
+OFF_MAX, TWIST_MAX = 2.55, 2.99
 HELD_OUT = ('fillets-ng-data-cs', 'asterisk-core-sounds-it-wav', 'hedgewars-data', 'unknown-horizons', 'asterisk-core-sounds-en-wav')
 FOLDS = (('flight-of-the-amazon-queen', 'asterisk-core-sounds-ru-wav', 'drascula-music', 'tuxmath-data'),
          ('asterisk-core-sounds-fr-wav', 'ktuberling-data', 'colobot-common-sounds', 'espeak-ng', 'asterisk-prompt-es-co', 'freedroidrpg-data'))
@@ -84,14 +85,14 @@ def fit_one(p, n):
 def fit(positive, negative):
     """One table until HOPS_LONG, one from there on; their examples overlap by two windows."""
     def between(a, first, last):
-        return a[(a[:, 2] >= first) & (a[:, 2] <= last)]
+        return a[(a[:, 2] >= first) & (a[:, 2] <= last) & (abs(a[:, HEAD + TWIST]) <= TWIST_MAX)]
     return [fit_one(between(positive, 5, HOPS_LONG), between(negative, 5, HOPS_LONG)),
             fit_one(between(positive, HOPS_LONG - 1, 14), between(negative, HOPS_LONG - 1, HOPS_MAX))]
 
 def score(model, a):
     soon, long = [bias + segments(a, knots) @ slopes for knots, bias, slopes in model]
     s = np.where(a[:, 2] < HOPS_LONG, soon, long)
-    s[(a[:, HEAD + ROW_OFF] > OFF_MAX) | (a[:, HEAD + COLUMN_OFF] > OFF_MAX)] = -99
+    s[(a[:, HEAD + ROW_OFF] > OFF_MAX) | (a[:, HEAD + COLUMN_OFF] > OFF_MAX) | (abs(a[:, HEAD + TWIST]) > TWIST_MAX)] = -99
     return s
 
 def best(model, rows, runs, first, last):

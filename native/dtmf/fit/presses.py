@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Key presses for the fit: OUT.raw (16 bit, 8 kHz, mono) and OUT.truth, every press under conditions of its own.
   presses.py OUT SEED PRESSES [SPEECH.raw]
-Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level of -36 to -2 dBm0, twist of -9 to +9 dB,
+Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level of -36 to -2 dBm0, twist of -4 to +4 dB (three of ten: 8.5),
 each frequency up to 1.9 % off (half of the presses: 0.5 %), a drop-out in one of ten. What lies under a stretch of 32
 presses: nothing (3 of 10), white noise of 3 to 30 dB S/N (3), speech 5 to 25 dB below (2), a dial tone up to 4 dB above
 one tone (1), speech in noise (1). A quarter of the stretches come
@@ -41,7 +41,7 @@ def stretch(random, speech):
         key = key if random.random() < 0.4 else int(random.integers(16))
         on = int(random.uniform(30, 160) * 8) if random.random() < 0.6 else int(random.uniform(38, 65) * 8)
         off = int(random.uniform(35, 120) * 8)
-        twist = random.uniform(-9, 9) if random.random() < 0.5 else random.uniform(-3, 3)
+        twist = random.uniform(-8.5, 8.5) if random.random() < 0.3 else random.uniform(-4, 4)
         limit = 0.019 if random.random() < 0.5 else 0.005
         n = np.arange(on) / RATE
         row, column = (hz * (1 + random.uniform(-limit, limit)) for hz in (ROWS[key // 4], COLUMNS[key % 4]))
