@@ -504,6 +504,8 @@ void KeysChangeUnderLoad() {
   CHECK(ssrcs.size() == 30);
   CHECK(bench.engine->CloseLeg(999, leg) == EngineFault::kNone);
   CHECK(bench.WaitForAnswer(999));
+}
+
 // A codec of its own kind is made here and freed here, whatever the media thread does meanwhile.
 void ChangesTheCodecOfALegThatTalks() {
   Bench bench;
