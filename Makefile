@@ -9,13 +9,13 @@ HUSHTONE := node src/cli/hushtone.js
 ARGS ?=
 
 # What Debian must bring, as WHAT:PACKAGE. WHAT is a command, or a file that is there once the package is.
-RUN_NEEDS := g++:g++ cmake:cmake npm:npm /usr/include/srtp2/srtp.h:libsrtp2-dev
-TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng /usr/include/spandsp.h:libspandsp-dev \
+RUN_NEEDS := g++:g++ cmake:cmake npm:npm /usr/include/srtp2/srtp.h:libsrtp2-dev /usr/include/opus/opus.h:libopus-dev \
+	/usr/include/spandsp.h:libspandsp-dev
+TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng baresip:baresip-core \
 	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl pocketsphinx_batch:pocketsphinx \
 	/usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us baresip:baresip-core
 
-BENCH_NEEDS := sipp:sip-tester /usr/include/spandsp.h:libspandsp-dev multimon-ng:multimon-ng sox:sox \
-	/usr/include/openssl/ssl.h:libssl-dev
+BENCH_NEEDS := sipp:sip-tester multimon-ng:multimon-ng sox:sox /usr/include/openssl/ssl.h:libssl-dev
 
 .PHONY: run demo test bench build needs-run needs-test needs-bench node-modules addon lint types test-unit test-e2e test-native \
 	test-native-tsan fuzz clean

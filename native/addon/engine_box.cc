@@ -6,8 +6,9 @@
 namespace hushtone {
 namespace {
 
-constexpr size_t kMediaNumbers = 11;   // contract.ts: MEDIA
+constexpr size_t kMediaNumbers = 15;   // contract.ts: MEDIA
 constexpr size_t kRouteNumbers = 3;    // contract.ts: ROUTE_LENGTH
+constexpr size_t kSendNumbers = 5;     // engine.ts: sendKeys
 constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
 constexpr size_t kStatNumbers = 18;    // contract.ts: STATS
 
@@ -42,7 +43,7 @@ MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t por
   media.remote_address = info[address].As<Napi::String>().Utf8Value();
   media.remote_port = static_cast<uint16_t>(U32(info, port));
   const auto values = info[numbers].As<Napi::Int32Array>();
-  media.codec = values[0] == 8 ? Codec::kPcma : Codec::kPcmu;
+  media.codec = static_cast<Codec>(values[0]);   // The engine refuses a number that is none.
   media.send_payload_type = static_cast<uint8_t>(values[1]);
   media.receive_payload_type = static_cast<uint8_t>(values[2]);
   media.send_event_payload_type = static_cast<int16_t>(values[3]);
@@ -61,6 +62,10 @@ MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t por
     std::memcpy(media.send_key.bytes.data(), keys.Data(), each);
     std::memcpy(media.receive_key.bytes.data(), keys.Data() + each, each);
   }
+  media.event_clock_rate = static_cast<uint32_t>(values[11]);
+  media.send_red_payload_type = static_cast<int16_t>(values[12]);
+  media.receive_red_payload_type = static_cast<int16_t>(values[13]);
+  media.send_noise = values[14] != 0;
   return media;
 }
 
@@ -101,7 +106,7 @@ Napi::Function EngineBox::Define(Napi::Env env) {
                       InstanceMethod<&EngineBox::SetRoutes>("setRoutes"), InstanceMethod<&EngineBox::Play>("play"),
                       InstanceMethod<&EngineBox::ArmMask>("armMask"),
                       InstanceMethod<&EngineBox::OpenField>("openField"), InstanceMethod<&EngineBox::OpenKeys>("openKeys"),
-                      InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
+                      InstanceMethod<&EngineBox::SendKeys>("sendKeys"), InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
                       InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
                       InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::OpenEgress>("openEgress"),
                       InstanceMethod<&EngineBox::AddTrust>("addTrust"), InstanceMethod<&EngineBox::AddSigner>("addSigner"),
@@ -270,6 +275,26 @@ Napi::Value EngineBox::ReadBack(const Napi::CallbackInfo& info) {
   if (!Has(info, {napi_number, napi_number, napi_number, napi_number, napi_number})) return info.Env().Undefined();
   return Fault(info, engine_->ReadBack(U32(info, 0), U32(info, 1), static_cast<FieldKind>(U32(info, 2)),
                                        static_cast<ReadBackStyle>(U32(info, 3)), U32(info, 4)));
+}
+
+// (request, leg, events, numbers) → fault. `numbers`: contract.ts: KEYS_TO_SEND.
+Napi::Value EngineBox::SendKeys(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  if (!Has(info, {napi_number, napi_number})) return info.Env().Undefined();
+  if (!HasArray<Napi::Uint8Array>(info, 2, napi_uint8_array, 1)) return info.Env().Undefined();
+  if (!HasArray<Napi::Float64Array>(info, 3, napi_float64_array, kSendNumbers)) return info.Env().Undefined();
+  const auto events = info[2].As<Napi::Uint8Array>();
+  const double* numbers = info[3].As<Napi::Float64Array>().Data();
+  KeysToSend keys;
+  if (events.ElementLength() > keys.events.size()) return Fault(info, EngineFault::kBadArgument);
+  std::memcpy(keys.events.data(), events.Data(), events.ElementLength());
+  keys.count = static_cast<uint8_t>(events.ElementLength());
+  keys.mode = numbers[0] == 1 ? KeyMode::kInband : KeyMode::kEvent;
+  keys.level_dbm0 = static_cast<float>(numbers[1]);
+  keys.twist_db = static_cast<float>(numbers[2]);
+  keys.duration_ms = static_cast<uint16_t>(numbers[3]);
+  keys.gap_ms = static_cast<uint16_t>(numbers[4]);
+  return Fault(info, engine_->SendKeys(U32(info, 0), U32(info, 1), keys));
 }
 
 // (which, request, leg, field) → fault: the orders that need no more than a leg. Numbers as in contract.ts: LEG_ORDERS.

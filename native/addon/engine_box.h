@@ -39,6 +39,7 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   Napi::Value Play(const Napi::CallbackInfo& info);
   Napi::Value OpenField(const Napi::CallbackInfo& info);
   Napi::Value OpenKeys(const Napi::CallbackInfo& info);
+  Napi::Value SendKeys(const Napi::CallbackInfo& info);
   Napi::Value ReadBack(const Napi::CallbackInfo& info);
   Napi::Value LegOrder(const Napi::CallbackInfo& info);
   Napi::Value SetToday(const Napi::CallbackInfo& info);

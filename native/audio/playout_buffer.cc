@@ -15,7 +15,7 @@ constexpr uint32_t kSlackCodes = 60 * 8;
 constexpr uint32_t kDeepFramesMax = 100;       // 2 s.
 constexpr uint32_t kLateToGrow = 2;
 constexpr uint32_t kLateToRestart = 10;
-constexpr uint32_t kFadeFrames = 3;            // Repeat, 2/3, 1/3, then silence.
+constexpr uint32_t kHeardMin = 2 * kFrameSamples + kPitchMax;   // Less of it has no pitch that could be found.
 
 }  // namespace
 
@@ -55,7 +55,9 @@ void PlayoutBuffer::Start(uint32_t timestamp) {
   newest_ = timestamp;
   late_in_a_row_ = 0;
   deep_frames_ = 0;
-  empty_frames_ = kFadeFrames;
+  played_ = 0;
+  lost_ = kConcealedMax;
+  noise_.Stop();
 }
 
 void PlayoutBuffer::Restart() { playing_ = false; }
@@ -63,9 +65,10 @@ void PlayoutBuffer::Restart() { playing_ = false; }
 void PlayoutBuffer::Wipe() {
   std::fill(codes_.begin(), codes_.end(), uint8_t{0});
   written_.fill(0);
-  last_.fill(0);
-  asm volatile("" : : "r"(codes_.data()), "r"(last_.data()) : "memory");
+  asm volatile("" : : "r"(codes_.data()) : "memory");
   playing_ = false;
+  played_ = 0;
+  lost_ = kConcealedMax;
 }
 
 void PlayoutBuffer::Put(uint32_t timestamp, std::span<const uint8_t> codes, Law law) {
@@ -87,6 +90,7 @@ void PlayoutBuffer::Put(uint32_t timestamp, std::span<const uint8_t> codes, Law 
       // Playing stops for one step, so that the packets that come now are in time.
       target_codes_ += kStepCodes;
       play_at_ -= kStepCodes;
+      played_ -= std::min(played_, kStepCodes);
       SetWritten(play_at_, kStepCodes / kGranule, false);
     }
     if (late_in_a_row_ != 0) return;
@@ -113,17 +117,70 @@ void PlayoutBuffer::Open(uint32_t timestamp) {
   SetWritten(timestamp, 1, true);
 }
 
-// What was written of the frame, and for the rest the last frame again, fading.
-void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) const {
-  const uint32_t share = empty_frames_ < kFadeFrames ? kFadeFrames - empty_frames_ : 0;
+void PlayoutBuffer::PutNoise(uint32_t timestamp, std::span<const uint8_t> payload) {
+  if (playing_) noise_.Hear(timestamp, payload);
+}
+
+// False where what was heard is too short, or the newest codes stand already where it stood.
+bool PlayoutBuffer::ReadBefore(uint32_t timestamp, Before* before) const {
+  constexpr auto kBefore = static_cast<uint32_t>(kBeforeSamples);
+  const uint32_t behind = lost_ + kBefore;
+  const auto ahead = static_cast<int32_t>(newest_ - timestamp);
+  if (played_ < kHeardMin || ahead > static_cast<int32_t>(kRingCodes - behind - kStepCodes)) return false;
+  DecodeFrom(timestamp - behind, kBefore, before->data());
+  return true;
+}
+
+// The frame's samples that came, and for the others what concealment.h says. What is played in a loss is written into
+// the ring too: the next loss may come soon, and half a second ago something else stood there.
+void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) {
+  Before before;
+  bool has_before = false;
+  uint32_t faded = 0;                                 // Of the fade-in after a loss, and what goes on under it.
+  uint32_t fade = 0;
+  uint32_t fade_at = 0;
   for (uint32_t i = 0; i < kFrameSamples; i += kGranule, written >>= 1) {
+    const uint32_t timestamp = play_at_ + i;
     if ((written & 1) != 0) {
-      DecodeFrom(play_at_ + i, kGranule, out + i);
+      DecodeFrom(timestamp, kGranule, out + i);
+      noise_.StopAt(timestamp);
+      if (lost_ != 0) {
+        fade = pitch_ != 0 && (has_before || ReadBefore(timestamp, &before)) ? FadeInSamples(lost_) : 0;
+        fade_at = lost_;
+        faded = 0;
+        lost_ = 0;
+      }
+      if (faded < fade) {
+        int16_t under[kGranule];
+        WriteConcealed(before, pitch_, fade_at + faded, kGranule, under);
+        for (uint32_t n = 0; n < kGranule; ++n, ++faded) {
+          const auto share = static_cast<int32_t>(std::min(faded, fade));
+          const auto whole = static_cast<int32_t>(fade);
+          out[i + n] = static_cast<int16_t>((under[n] * (whole - share) + out[i + n] * share) / whole);
+        }
+      }
       continue;
     }
-    for (uint32_t n = i; n < i + kGranule; ++n) {
-      out[n] = static_cast<int16_t>(last_[n] * static_cast<int32_t>(share) / static_cast<int32_t>(kFadeFrames));
+    if (noise_.CoversFrom(timestamp)) {
+      noise_.Fill(out + i, kGranule);
+      lost_ = kConcealedMax;
+      pitch_ = 0;
+    } else {
+      if (lost_ == 0) {
+        has_before = ReadBefore(timestamp, &before);
+        pitch_ = has_before ? FindPitch(before) : 0;
+        fade = 0;
+      } else if (!has_before && pitch_ != 0 && lost_ < kConcealedMax) {
+        has_before = ReadBefore(timestamp, &before);
+      }
+      if (has_before && pitch_ != 0) {
+        WriteConcealed(before, pitch_, lost_, kGranule, out + i);
+      } else {
+        std::fill_n(out + i, kGranule, int16_t{0});
+      }
+      lost_ = std::min(lost_ + kGranule, kConcealedMax);
     }
+    for (uint32_t n = 0; n < kGranule; ++n) codes_[(timestamp + n) % kRingCodes] = EncodeSample(law_, out[i + n]);
   }
 }
 
@@ -144,24 +201,20 @@ bool PlayoutBuffer::Take(int16_t* out) {
   constexpr uint32_t kFrameGranules = kFrameSamples / kGranule;
   constexpr uint64_t kAll = (uint64_t{1} << kFrameGranules) - 1;
   const uint64_t written = Written(play_at_, kFrameGranules);
-  uint32_t missing = 0;
-  if (written == kAll) {
+  if (written == kAll && lost_ == 0) {
     DecodeFrom(play_at_, kFrameSamples, out);
+    noise_.StopAt(play_at_);
   } else {
-    missing = (kFrameGranules - static_cast<uint32_t>(std::popcount(written))) * kGranule;
+    // What is heard as such is counted: not the silence that follows, and not noise that was announced.
+    const uint64_t first_missing = static_cast<uint64_t>(std::countr_one(written)) * kGranule;
+    const bool is_heard = written != kAll && (lost_ < kConcealedMax || first_missing > 0);
+    if (is_heard && !noise_.CoversFrom(play_at_ + static_cast<uint32_t>(first_missing))) ++counters_.concealed_frames;
     Conceal(written, out);
   }
   SetWritten(play_at_, kFrameGranules, false);
   play_at_ += kFrameSamples;
 
-  if (missing == kFrameSamples) {
-    if (empty_frames_ < kFadeFrames) ++counters_.concealed_frames;
-    if (empty_frames_ < kFadeFrames) ++empty_frames_;
-  } else {
-    if (missing > 0) ++counters_.concealed_frames;
-    empty_frames_ = 0;
-    std::memcpy(last_.data(), out, sizeof last_);
-  }
+  played_ = std::min(played_ + static_cast<uint32_t>(kFrameSamples), kRingCodes);
   return true;
 }
 

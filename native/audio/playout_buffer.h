@@ -9,7 +9,7 @@
 //   packet before the playing point                   late, counted; kLateToGrow of them: target grows by 20 ms
 //   packet far ahead or far behind, or new SSRC       the buffer starts again with it
 //   more than target + kSlackMs waiting for 2 s       20 ms are skipped (the peer's clock is faster)
-//   nothing written at the playing point              the last 20 ms again, fading, then silence (concealed)
+//   nothing written at the playing point              concealed (concealment.h), or comfort noise where it was announced
 #pragma once
 
 #include <array>
@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <span>
 
+#include "audio/comfort_noise.h"
+#include "audio/concealment.h"
 #include "audio/g711.h"
 
 namespace hushtone {
@@ -35,6 +37,8 @@ class PlayoutBuffer {
 
   // `codes` at most kRingCodes / 2.
   void Put(uint32_t timestamp, std::span<const uint8_t> codes, Law law);
+  // RFC 3389: from here on the peer is silent, and this is how loud its silence is.
+  void PutNoise(uint32_t timestamp, std::span<const uint8_t> payload);
   // 20 ms of samples. False while nothing plays: `out` is silence.
   bool Take(int16_t* out);
   void Restart();
@@ -58,11 +62,11 @@ class PlayoutBuffer {
   void DecodeFrom(uint32_t timestamp, uint32_t count, int16_t* out) const;
   void Start(uint32_t timestamp);
   void Open(uint32_t timestamp);
-  void Conceal(uint64_t written, int16_t* out) const;
+  void Conceal(uint64_t written, int16_t* out);
+  bool ReadBefore(uint32_t timestamp, Before* before) const;
 
   std::array<uint8_t, kRingCodes> codes_{};
   std::array<uint64_t, kGranules / 64> written_{};
-  std::array<int16_t, kFrameSamples> last_{};       // For concealment.
   bool playing_ = false;
   Law law_ = Law::kMu;
   uint32_t grid_ = 0;                               // Where a granule begins: streams begin at any timestamp.
@@ -72,7 +76,10 @@ class PlayoutBuffer {
   uint32_t delay_codes_max_;
   uint32_t late_in_a_row_ = 0;
   uint32_t deep_frames_ = 0;                        // Frames in a row with more waiting than needed.
-  uint32_t empty_frames_ = 0;                       // Frames in a row that were concealed.
+  uint32_t played_ = 0;                             // Codes in the ring behind the playing point that were heard.
+  uint32_t lost_ = 0;                               // Samples in a row that did not come, at most kConcealedMax.
+  uint32_t pitch_ = 0;                              // Of what was heard before them; 0: not enough was.
+  ComfortNoise noise_;
   Counters counters_;
 };
 

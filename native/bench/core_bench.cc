@@ -1,6 +1,9 @@
 // What a packet costs in our own code, without sockets: LEGS legs in two-leg calls, each heard by the other, stepped for
 // SECONDS of call time. Prints nanoseconds per packet (one received and one sent) and bytes per leg.
-//   core_bench LEGS SECONDS
+//   core_bench LEGS SECONDS [CODEC [CODEC]]
+// CODEC: pcmu (not said), pcma, g722 or opus; the second is that of every other leg, otherwise the same.
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -16,7 +19,6 @@ using namespace hushtone;
 namespace {
 
 constexpr size_t kPayloads = 4096;
-constexpr size_t kPayloadBytes = 160;
 const Endpoint kPeer{4, 4000, {127, 0, 0, 1}};
 
 class Sink final : public PacketSink {
@@ -31,15 +33,40 @@ class Sink final : public PacketSink {
   uint64_t sum = 0;
 };
 
+Codec CodecNamed(const std::string& name) {
+  return name == "pcma" ? Codec::kPcma : name == "g722" ? Codec::kG722 : name == "opus" ? Codec::kOpus : Codec::kPcmu;
+}
+
+// Noise, different for each packet: what is heard must not sit in the cache of the processor.
+std::vector<std::vector<uint8_t>> MakePayloads(Codec codec) {
+  std::vector<std::vector<uint8_t>> payloads(kPayloads);
+  uint32_t noise = 1;
+  const auto encoder = MakeEncoder(codec);
+  int32_t low = 0;
+  for (auto& payload : payloads) {
+    std::array<int16_t, kFrameSamples> frame;
+    payload.resize(encoder == nullptr ? kFrameSamples : kEncodedBytesMax);
+    for (size_t i = 0; i < kFrameSamples; ++i) {
+      noise = noise * 1664525 + 1013904223;
+      if (encoder == nullptr) payload[i] = static_cast<uint8_t>(noise >> 24);
+      low += (static_cast<int16_t>(noise >> 16) / 4 - low) / 4;   // Some colour, or a speech codec would see no speech.
+      frame[i] = static_cast<int16_t>(low);
+    }
+    if (encoder != nullptr) payload.resize(encoder->Encode(frame, payload.data()));
+  }
+  return payloads;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 3) {
-    std::fprintf(stderr, "usage: core_bench LEGS SECONDS\n");
+  if (count < 3 || count > 5) {
+    std::fprintf(stderr, "usage: core_bench LEGS SECONDS [CODEC [CODEC]]\n");
     return 2;
   }
   const auto legs = static_cast<uint16_t>(std::atoi(arguments[1]));
   const int seconds = std::atoi(arguments[2]);
+  const Codec codecs[] = {CodecNamed(count > 3 ? arguments[3] : "pcmu"), CodecNamed(arguments[count > 3 ? count - 1 : 0])};
   BrandTable brands;
   brands.brands.resize(1);
   brands.brands[0].name = "any";
@@ -61,7 +88,8 @@ int main(int count, char** arguments) {
     command.handle = i | 1U << 16;
     command.call = static_cast<uint16_t>(i / 2);
     command.media.remote = kPeer;
-    owned.push_back(std::make_unique<Leg>(command.media, i, uint16_t{0}, 0U, 200U));
+    command.media.codec = codecs[i % 2];
+    owned.push_back(std::make_unique<Leg>(command.media, i, uint16_t{0}, 0U, 200U, CodedAudio::Create(codecs[i % 2], 200)));
     command.opened = owned.back().get();
     core->Execute(command, sink);
     if (i % 2 == 0) continue;
@@ -72,26 +100,25 @@ int main(int count, char** arguments) {
     routes.routes[routes.count++] = {i, static_cast<uint16_t>(i - 1)};
     core->Execute(routes, sink);
   }
-  // Noise, different for each packet: what is heard must not sit in the cache of the processor.
-  std::vector<uint8_t> payloads(kPayloads * kPayloadBytes);
-  uint32_t noise = 1;
-  for (uint8_t& code : payloads) code = static_cast<uint8_t>((noise = noise * 1664525 + 1013904223) >> 24);
+  const std::vector<std::vector<uint8_t>> payloads[] = {MakePayloads(codecs[0]), MakePayloads(codecs[1])};
 
   uint64_t now_us = 1'000'000'000;
   uint64_t received = 0;
   std::vector<uint16_t> sequence(legs, 1);
+  uint8_t packet[kRtpHeaderBytes + kEncodedBytesMax] = {};
   timespec before;
   timespec after;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
   for (uint64_t tick = 0; tick < static_cast<uint64_t>(seconds) * 1000 / kSlotMs; ++tick) {
     now_us += kSlotMs * 1000;
     for (auto i = static_cast<uint16_t>(tick % kSlots); i < legs; i = static_cast<uint16_t>(i + kSlots)) {
-      uint8_t packet[kRtpHeaderBytes + kPayloadBytes] = {0x80, 0};
+      const std::vector<uint8_t>& payload = payloads[i % 2][received * 31 % kPayloads];
+      packet[0] = 0x80;                               // A packet with a key is wiped.
       WriteU16(packet + 2, sequence[i]);
-      WriteU32(packet + 4, uint32_t{sequence[i]++} * 160);
+      WriteU32(packet + 4, uint32_t{sequence[i]++} * 160 * TimestampScale(codecs[i % 2]));
       WriteU32(packet + 8, i);
-      std::copy_n(payloads.data() + (received * 31 % kPayloads) * kPayloadBytes, kPayloadBytes, packet + kRtpHeaderBytes);
-      core->OnRtp(i, packet, kPeer, now_us);
+      std::copy(payload.begin(), payload.end(), packet + kRtpHeaderBytes);
+      core->OnRtp(i, std::span(packet, kRtpHeaderBytes + payload.size()), kPeer, now_us);
       ++received;
     }
     core->Tick(tick, now_us, sink);
@@ -100,6 +127,6 @@ int main(int count, char** arguments) {
   const double ns = static_cast<double>(after.tv_sec - before.tv_sec) * 1e9 + static_cast<double>(after.tv_nsec - before.tv_nsec);
   std::printf("{\"legs\":%u,\"received\":%llu,\"sent\":%llu,\"nsPerPacket\":%.0f,\"bytesPerLeg\":%zu,\"sum\":%llu}\n", unsigned{legs},
               static_cast<unsigned long long>(received), static_cast<unsigned long long>(sink.sent),
-              ns / static_cast<double>(received), sizeof(Leg), static_cast<unsigned long long>(sink.sum));
+              ns / static_cast<double>(received), sizeof(Leg) + (IsG711(codecs[0]) ? 0 : sizeof(CodedAudio)), static_cast<unsigned long long>(sink.sum));
   return 0;
 }

@@ -13,9 +13,11 @@
 #include <span>
 #include <string>
 
+#include "audio/codec.h"
 #include "audio/player.h"
 #include "call/mask_pool.h"
 #include "leg/dtmf_merger.h"
+#include "leg/key_sender.h"
 #include "srtp/srtp.h"
 #include "vault/vault.h"
 
@@ -30,9 +32,6 @@ constexpr uint64_t kTickLateUs = 5000;     // A packet this late has left the ph
 
 using LegHandle = uint32_t;               // index | generation << 16; 0 is none.
 
-enum class Codec : uint8_t { kPcmu = 0, kPcma = 8 };
-
-
 struct MediaConfig {
   std::string remote_address;             // Empty: not known yet; nothing is sent, the source is learned.
   uint16_t remote_port = 0;
@@ -41,6 +40,10 @@ struct MediaConfig {
   uint8_t receive_payload_type = 0;
   int16_t send_event_payload_type = -1;   // -1: not agreed.
   int16_t receive_event_payload_type = -1;
+  uint32_t event_clock_rate = 8000;
+  int16_t send_red_payload_type = -1;     // RFC 2198, for events; -1: not agreed.
+  int16_t receive_red_payload_type = -1;
+  bool send_noise = false;                // RFC 3389 was agreed.
   uint8_t ptime_ms = 20;
   bool send = true;
   bool receive = true;
@@ -59,7 +62,8 @@ struct LegOpen {
   bool blocked = false;                   // Said for the record: a leg is heard by nobody until SetRoutes.
 };
 
-enum class EngineFault : uint8_t { kNone = 0, kNoPort, kNoLeg, kNoCall, kNoPayment, kVaultFull, kRingFull, kLimit, kBadArgument };
+enum class EngineFault : uint8_t { kNone = 0, kNoPort, kNoLeg, kNoCall, kNoPayment, kVaultFull, kRingFull, kLimit, kBadArgument,
+                                  kNoEvents };
 
 // Fixed-size record on the event ring; the offsets stand again in src/worker/contract.ts, and a test compares them.
 enum class EventKind : uint16_t {
@@ -73,6 +77,7 @@ enum class EventKind : uint16_t {
   kSourceLearned = 8,
   kRelayedKey = 9,    // A key passed on to another leg outside a payment; counted, no value.
   kMaskChanged = 10,  // code = MaskChange, field = ProofResult that failed it; value_ms: added delay, or longest stretch masked.
+  kKeysSent = 11,     // request = of the SendKeys that is done.
 };
 
 struct EngineEvent {
@@ -149,6 +154,8 @@ class Engine {
   virtual EngineFault WipeField(uint32_t request, LegHandle leg, FieldKind field) = 0;
   virtual EngineFault OpenKeys(uint32_t request, LegHandle leg, uint16_t allowed_events, uint8_t length_max) = 0;
   virtual EngineFault CloseKeys(uint32_t request, LegHandle leg) = 0;
+  // Towards the leg's peer, one after the other; kKeysSent follows. kNoEvents: its peer takes no telephone-events.
+  virtual EngineFault SendKeys(uint32_t request, LegHandle leg, const KeysToSend& keys) = 0;
   virtual EngineFault ReadBack(uint32_t request, LegHandle leg, FieldKind field, ReadBackStyle style, uint32_t locale) = 0;
 
   // Egress: the media thread copies the payment's fields into `out` (locked memory that the egress job owns) and calls

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace hushtone {
 namespace {
@@ -61,6 +62,7 @@ void MediaCore::Execute(Command& command, PacketSink& sink) {
   } else if (command.kind == Command::Kind::kCopyFields) {
     command.done(command.job, false);
   }
+  if (command.coded != nullptr) sink.Retired(std::unique_ptr<CodedAudio>(std::exchange(command.coded, nullptr)));
   if (command.request == 0) return;
   if (command.kind == Command::Kind::kCloseField && fault == EngineFault::kNone) return;  // Answered with the facts.
   EngineEvent answer;
@@ -82,7 +84,9 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
     case Command::Kind::kOpenLeg:
       return OpenLeg(command);
     case Command::Kind::kUpdateLeg: {
-      slot->leg->SetMedia(command.media);
+      std::unique_ptr<CodedAudio> coded(std::exchange(command.coded, nullptr));
+      coded = slot->leg->SetMedia(command.media, std::move(coded));
+      if (coded != nullptr) sink.Retired(std::move(coded));
       slot->leg->SetSrtp(command.srtp_sender, command.srtp_receiver);
       const bool is_odd = command.media.ptime_ms != kTickMs;
       if (is_odd != slot->has_odd_ptime) odd_legs_ += is_odd ? 1 : size_t(-1);
@@ -140,6 +144,8 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
       return EngineFault::kNone;
     case Command::Kind::kReadBack:
       return ReadBack(command, *slot);
+    case Command::Kind::kSendKeys:
+      return SendKeys(command, *slot);
     case Command::Kind::kCopyFields: {
       const bool found = slot->payment != 0 && vault_->CopyFields(slot->payment, command.fields);
       command.done(command.job, found);
@@ -267,6 +273,15 @@ EngineFault MediaCore::OpenField(const Command& command, LegSlot& slot) {
   return EngineFault::kNone;
 }
 
+// Keys of control's own: the vault's never come this way. A leg that pays is sent none, for it would hear them as its own.
+EngineFault MediaCore::SendKeys(const Command& command, LegSlot& slot) {
+  if (slot.payment != 0) return EngineFault::kBadArgument;
+  if (command.keys.mode == KeyMode::kEvent && !slot.leg->CanSendKeys()) return EngineFault::kNoEvents;
+  if (!slot.leg->SendKeys(command.keys)) return EngineFault::kLimit;
+  slot.keys_request = command.request;
+  return EngineFault::kNone;
+}
+
 // The digits are on this stack, in the play list as recordings, and nowhere else; both are wiped.
 EngineFault MediaCore::ReadBack(const Command& command, LegSlot& slot) {
   if (slot.payment == 0) return EngineFault::kNoPayment;
@@ -358,12 +373,12 @@ void MediaCore::EndRelayedKeys(const LegSlot& slot) {
 void MediaCore::OnRtp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
   LegSlot& slot = legs_[index];
   if (slot.leg == nullptr) return;
-  const auto key = slot.leg->OnRtp(bytes, from, now_us);
+  KeyHeard keys[kKeysHeardMax];
+  const size_t count = slot.leg->OnRtp(bytes, from, now_us, keys);
   slot.is_silent = false;
-  if (key) {
-    HandleKey(slot, *key);
-    WipeBytes(bytes);
-  }
+  if (count == 0) return;
+  for (size_t i = 0; i < count; ++i) HandleKey(slot, keys[i]);
+  WipeBytes(bytes);
 }
 
 void MediaCore::OnRtcp(uint16_t index, std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
@@ -436,6 +451,7 @@ void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, Pack
     }
     std::array<int16_t, kFrameSamples> frame;
     slot.leg->Speak(Mix(slot, std::span(voices.data(), voice_count), frame.data()), clock_ms);
+    if (slot.leg->TakeKeysSent()) Emit(EventKind::kKeysSent, &slot, 0, slot.keys_request);
     SendDue(call.legs[i], clock_ms, sink);
 
     uint8_t report[kRtcpBytesMax];

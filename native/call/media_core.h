@@ -27,6 +27,8 @@ class PacketSink {
   virtual void SendRtcp(uint16_t leg, std::span<const uint8_t> bytes, const Endpoint& to) = 0;
   // The leg is the control thread's again.
   virtual void Closed(uint16_t leg) = 0;
+  // What a leg needs no more, to be freed on the control thread.
+  virtual void Retired(std::unique_ptr<CodedAudio> coded) { (void)coded; }
 };
 
 // Recordings, appended by the control thread and read by the media thread; an index below `count` is there for good.
@@ -46,6 +48,7 @@ struct Command {
   enum class Kind : uint8_t {
     kOpenLeg, kUpdateLeg, kCloseLeg, kSetRoutes, kPlay, kStopPlay, kBeginPayment, kEndPayment, kOpenField, kCloseField,
     kWipeField, kOpenKeys, kCloseKeys, kReadBack, kCopyFields, kSetVoice, kSetToday, kArmMask, kDisarmMask,
+    kSendKeys,
   };
   Kind kind = Kind::kOpenLeg;
   uint32_t request = 0;
@@ -56,6 +59,8 @@ struct Command {
   LegMedia media;
   SrtpSender* srtp_sender = nullptr;              // kUpdateLeg: what the leg has from here on, null for plain media.
   SrtpReceiver* srtp_receiver = nullptr;
+  CodedAudio* coded = nullptr;                    // kUpdateLeg: owned; null where the leg keeps what it has.
+  KeysToSend keys;
   bool flag = false;                              // kPlay: barge-in. kOpenLeg: blocked.
   uint8_t count = 0;
   std::array<int32_t, kPlayListMax> recordings{};
@@ -108,6 +113,7 @@ class MediaCore {
     bool is_playing = false;
     uint32_t play_request = 0;
     Player player;
+    uint32_t keys_request = 0;                    // Of the keys being sent.
     VaultHandle payment = 0;
     Mask* mask = nullptr;                         // Being proven, armed or on its way out.
     bool is_reading_back = false;
@@ -141,6 +147,7 @@ class MediaCore {
   static bool IsMaskHeard(const LegSlot& slot);
   const int16_t* HeardFrom(const Call& call, uint8_t to, uint8_t from, const int16_t* said, const int16_t* masked) const;
   void SendNeutralKey(const LegSlot& slot, const KeyHeard& key);
+  static EngineFault SendKeys(const Command& command, LegSlot& slot);
   void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in);
   void StopPlaying(LegSlot& slot, uint8_t code);
   void HandleKey(LegSlot& slot, const KeyHeard& key);

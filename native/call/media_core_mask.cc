@@ -87,6 +87,8 @@ void MediaCore::StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, in
   const uint64_t event_ms = slot.leg->last_event_ms();
   const bool is_key_near = event_ms != 0 && now_ms < event_ms + slot.leg->playout_delay_ms() + kEventHushMs;
   if (is_key_near || now_ms < slot.hush_until_ms) mask.line.Hush();
+  // What stands for a lost packet may be a tone said again, with its phase broken where the loss began.
+  if (slot.leg->HeardConcealed()) mask.line.Hush();
   const MaskState before = mask.line.state();
   mask.line.Process(said, masked);
   const MaskState after = mask.line.state();

@@ -77,7 +77,7 @@ std::unique_ptr<Engine> Engine::Create(const EngineLimits& limits, std::unique_p
 }
 
 MediaEngine::MediaEngine(const EngineLimits& limits, std::unique_ptr<Vault> vault)
-    : limits_(limits), commands_(kCommandSlots), events_(kEventSlots), closed_(kLegsMax),
+    : limits_(limits), commands_(kCommandSlots), events_(kEventSlots), closed_(kLegsMax), retired_(kCommandSlots),
       core_(limits, std::move(vault), recordings_, events_), legs_(kLegsMax), calls_(kCallsMax),
       next_port_(limits.port_first), outgoing_(std::make_unique<Outgoing[]>(kSendsMax)) {}
 
@@ -113,6 +113,7 @@ void MediaEngine::Close() {
   Signal(event_signal_);
   if (waker_thread_.joinable()) waker_thread_.join();
   for (LegEntry& entry : legs_) ClosePair(&entry.sockets);
+  CollectClosed();
   for (const int fd : {epoll_, command_signal_, event_signal_}) {
     if (fd >= 0) close(fd);
   }
@@ -159,11 +160,18 @@ MediaEngine::LegEntry* MediaEngine::Find(LegHandle leg) {
 bool MediaEngine::ToLegMedia(const MediaConfig& config, LegMedia* out) {
   if (!config.remote_address.empty() && !ParseAddress(config.remote_address, config.remote_port, &out->remote)) return false;
   if (config.ptime_ms < 10 || config.ptime_ms > kPtimeMsMax || config.ptime_ms % 10 != 0) return false;
-  out->law = config.codec == Codec::kPcma ? Law::kA : Law::kMu;
+  if (!IsG711(config.codec) && config.codec != Codec::kG722 && config.codec != Codec::kOpus) return false;
+  // RFC 6716 §2.1.4: Opus frames last 10, 20, 40 or 60 ms.
+  if (config.codec == Codec::kOpus && (config.ptime_ms == 30 || config.ptime_ms == 50)) return false;
+  out->codec = config.codec;
   out->send_payload_type = config.send_payload_type & 0x7f;
   out->receive_payload_type = config.receive_payload_type & 0x7f;
   out->send_event_payload_type = config.send_event_payload_type;
   out->receive_event_payload_type = config.receive_event_payload_type;
+  out->event_clock_rate = config.event_clock_rate;
+  out->send_red_payload_type = config.send_red_payload_type;
+  out->receive_red_payload_type = config.receive_red_payload_type;
+  out->send_noise = config.send_noise && TimestampScale(config.codec) == 1;
   out->ptime_ms = config.ptime_ms;
   out->send = config.send;
   out->receive = config.receive;
@@ -242,8 +250,16 @@ EngineFault MediaEngine::OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* 
     ClosePair(&entry.sockets);
     return EngineFault::kLimit;
   }
+  std::unique_ptr<CodedAudio> coded = CodedAudio::Create(media.codec, limits_.jitter_ms_max);
+  if (coded == nullptr && !IsG711(media.codec)) {
+    ClosePair(&entry.sockets);
+    if (calls_[call].legs == 0) call_of_.erase(open.call);
+    return EngineFault::kLimit;
+  }
   const StreamStart start = RandomStart();
-  entry.leg = std::make_unique<Leg>(media, start.ssrc, start.sequence_number, start.timestamp, limits_.jitter_ms_max);
+  entry.leg = std::make_unique<Leg>(media, start.ssrc, start.sequence_number, start.timestamp, limits_.jitter_ms_max,
+                                    std::move(coded));
+  entry.codec = media.codec;
   entry.leg->SetSrtp(entry.srtp_sender, entry.srtp_receiver);
   entry.state = LegEntry::State::kOpen;
   entry.generation = static_cast<uint16_t>(legs_[index].generation + 1);
@@ -292,11 +308,31 @@ EngineFault MediaEngine::UpdateLeg(uint32_t request, LegHandle leg, const MediaC
   command.kind = Command::Kind::kUpdateLeg;
   command.request = request;
   if (!ToLegMedia(media, &command.media)) return EngineFault::kBadArgument;
+  CollectClosed();
   LegEntry* entry = Find(leg);
   if (entry == nullptr || entry->state != LegEntry::State::kOpen) return EngineFault::kNoLeg;
+  std::unique_ptr<CodedAudio> coded;
+  if (media.codec != entry->codec && !IsG711(media.codec)) {
+    coded = CodedAudio::Create(media.codec, limits_.jitter_ms_max);
+    if (coded == nullptr) return EngineFault::kLimit;
+  }
   if (const EngineFault fault = MakeSrtp(media, *entry); fault != EngineFault::kNone) return fault;
   command.srtp_sender = entry->srtp_sender;
   command.srtp_receiver = entry->srtp_receiver;
+  command.coded = coded.get();
+  const EngineFault fault = Send(std::move(command), leg);
+  if (fault != EngineFault::kNone) return fault;
+  (void)coded.release();
+  entry->codec = media.codec;
+  return EngineFault::kNone;
+}
+
+EngineFault MediaEngine::SendKeys(uint32_t request, LegHandle leg, const KeysToSend& keys) {
+  if (!AreSendable(keys)) return EngineFault::kBadArgument;
+  Command command;
+  command.kind = Command::Kind::kSendKeys;
+  command.request = request;
+  command.keys = keys;
   return Send(std::move(command), leg);
 }
 
@@ -445,6 +481,7 @@ size_t MediaEngine::Drain(std::span<EngineEvent> out, uint64_t* lost) {
 
 // Legs the media thread let go: their sockets close now; the figures stay until the place is taken again.
 void MediaEngine::CollectClosed() {
+  for (CodedAudio* coded = nullptr; retired_.Pop(&coded);) delete coded;
   uint16_t index = 0;
   while (closed_.Pop(&index)) {
     LegEntry& entry = legs_[index];
@@ -642,6 +679,11 @@ void MediaEngine::Closed(uint16_t leg) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.stray, nullptr);
   epoll_ctl(epoll_, EPOLL_CTL_DEL, legs_[leg].sockets.rtcp, nullptr);
   (void)closed_.Push(leg);   // As many slots as there are legs.
+}
+
+// Freeing takes a lock. The ring cannot be full, see its place.
+void MediaEngine::Retired(std::unique_ptr<CodedAudio> coded) {
+  if (retired_.Push(coded.get())) (void)coded.release();
 }
 
 // Calls into Node take locks; the media thread takes none, so this thread does it.

@@ -39,6 +39,7 @@ class MediaEngine final : public Engine, private PacketSink {
   EngineFault WipeField(uint32_t request, LegHandle leg, FieldKind field) override;
   EngineFault OpenKeys(uint32_t request, LegHandle leg, uint16_t allowed_events, uint8_t length_max) override;
   EngineFault CloseKeys(uint32_t request, LegHandle leg) override;
+  EngineFault SendKeys(uint32_t request, LegHandle leg, const KeysToSend& keys) override;
   EngineFault ReadBack(uint32_t request, LegHandle leg, FieldKind field, ReadBackStyle style, uint32_t locale) override;
   EngineFault CopyFields(LegHandle leg, FieldSet* out, void (*done)(void* job, bool found), void* job) override;
   size_t Drain(std::span<EngineEvent> out, uint64_t* lost) override;
@@ -53,6 +54,7 @@ class MediaEngine final : public Engine, private PacketSink {
     uint16_t generation = 0;
     uint16_t call = kNoIndex;
     uint32_t call_number = 0;
+    Codec codec = Codec::kPcmu;                   // As last ordered.
     PortPair sockets;
     Endpoint connected_to;                        // Of `sockets.peer`; the media thread's.
     std::unique_ptr<Leg> leg;
@@ -95,6 +97,7 @@ class MediaEngine final : public Engine, private PacketSink {
   void Closed(uint16_t leg) override;
   void Queue(int fd, bool is_connected, std::span<const uint8_t> bytes, const Endpoint& to);
   void SendQueued();
+  void Retired(std::unique_ptr<CodedAudio> coded) override;
   void RunWaker();
   static void Signal(int fd);
 
@@ -104,6 +107,7 @@ class MediaEngine final : public Engine, private PacketSink {
   SpscRing<Command> commands_;
   SpscRing<EngineEvent> events_;
   SpscRing<uint16_t> closed_;
+  SpscRing<CodedAudio*> retired_;                 // As many places as commands: it is emptied before each update.
   MediaCore core_;
   std::vector<LegEntry> legs_;
   std::vector<CallEntry> calls_;

@@ -9,8 +9,13 @@
 namespace hushtone {
 namespace {
 
-constexpr uint32_t kClockRate = 8000;
+constexpr uint32_t kSampleRate = 8000;
 constexpr uint64_t kBehindMsMax = 200;            // A sending clock further behind starts again.
+// Comfort noise: as silence counts what is nothing for so long, and it is said again so often, so that one lost packet
+// matters little and no firewall forgets us.
+constexpr uint16_t kSilentFramesMin = 10;
+constexpr uint16_t kNoiseEveryFrames = 50;
+constexpr uint8_t kNoiseLevelDbov = 127;          // RFC 3389 §3.1: the lowest that can be said; ours is nothing at all.
 // A press of which nothing came for so long has ended and its END packets are lost: senders update it every packet time
 // or every 50 ms, and three updates in a row may be lost.
 constexpr uint64_t kEventSilenceMsMax = 200;
@@ -28,18 +33,30 @@ uint64_t NtpOf(uint64_t now_us) {
   return seconds << 32 | fraction;
 }
 
+constexpr Law LawOf(Codec codec) { return codec == Codec::kPcma ? Law::kA : Law::kMu; }
+
 }  // namespace
 
-Leg::Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max)
-    : media_(media), playout_(jitter_ms_max), merger_(media.dtmf), ssrc_(ssrc), sequence_number_(sequence_number),
-      timestamp_(timestamp) {}
+Leg::Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max,
+         std::unique_ptr<CodedAudio> coded)
+    : media_(media), coded_(std::move(coded)), playout_(jitter_ms_max), merger_(media.dtmf), ssrc_(ssrc),
+      sequence_number_(sequence_number), timestamp_(timestamp) {
+  key_presses_.SetClockRate(media.event_clock_rate);
+}
 
-void Leg::SetMedia(const LegMedia& media) {
+std::unique_ptr<CodedAudio> Leg::SetMedia(const LegMedia& media, std::unique_ptr<CodedAudio> coded) {
   if (!(media.remote == media_.remote)) learned_ = Endpoint{};
-  if (media.ptime_ms != media_.ptime_ms || media.law != media_.law) pending_count_ = 0;
+  if (media.ptime_ms != media_.ptime_ms || media.codec != media_.codec) pending_count_ = 0;
   if (media.send && !media_.send) marker_due_ = true;
+  if (IsG711(media.codec) != IsG711(media_.codec)) playout_.Restart();
+  if (media.codec != media_.codec) marker_due_ = true;
+  const bool keeps = coded == nullptr && coded_ != nullptr && coded_->codec() == media.codec;
+  if (!keeps) std::swap(coded_, coded);
   media_ = media;
   merger_.SetMode(media.dtmf);
+  key_presses_.SetClockRate(media.event_clock_rate);
+  if (coded != nullptr) coded->Wipe();
+  return coded;
 }
 
 void Leg::SetSrtp(SrtpSender* sender, SrtpReceiver* receiver) {
@@ -62,6 +79,8 @@ void Leg::SetSrtp(SrtpSender* sender, SrtpReceiver* receiver) {
 
 void Leg::Wipe() {
   playout_.Wipe();
+  if (coded_ != nullptr) coded_->Wipe();
+  event_sender_.Forget();
   detector_.Forget();
   key_presses_.ForgetKey();
   event_entered_ = false;
@@ -116,38 +135,78 @@ size_t Leg::ProtectRtcp(uint8_t* packet, size_t length) {
 
 size_t Leg::Bye(uint8_t* out) { return CanSend() ? ProtectRtcp(out, WriteBye(ssrc_, out)) : 0; }
 
-std::optional<KeyHeard> Leg::OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
+size_t Leg::OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us, KeyHeard* keys) {
   if (media_.secure) {
     size_t length = 0;
     if (!CountVerdict(srtp_receiver_ == nullptr ? SrtpVerdict::kUnauthentic : srtp_receiver_->OpenRtp(bytes, now_us, &length))) {
-      return std::nullopt;
+      return 0;
     }
     bytes = bytes.first(length);
   }
   RtpPacket packet;
   if (ParseRtp(bytes, &packet) != RtpFault::kNone) {
     Add(counters.packets_malformed);
-    return std::nullopt;
+    return 0;
   }
-  const bool is_event = packet.payload_type == media_.receive_event_payload_type || IsUnnegotiatedEvent(packet);
   const bool is_audio = packet.payload_type == media_.receive_payload_type;
-  if (!is_event && !is_audio) {
+  const bool is_red = packet.payload_type == media_.receive_red_payload_type;
+  const bool is_event = packet.payload_type == media_.receive_event_payload_type || (!is_red && IsUnnegotiatedEvent(packet));
+  if (!is_event && !is_audio && !is_red && !IsNoise(packet)) {
     Add(counters.packets_unknown_type);
-    return std::nullopt;
+    return 0;
   }
   if (!IsFromPeer(from, now_us)) {
     Add(counters.packets_from_elsewhere);
-    return std::nullopt;
+    return 0;
   }
   Add(counters.packets_received);
   last_packet_ms_ = now_us / 1000;
   CountSequence(packet, now_us);
-  if (!media_.receive) return std::nullopt;
-  if (is_event) return OnEvent(packet, now_us);
+  if (!media_.receive) return 0;
+  if (is_event) return OnEvent(packet, now_us, keys);
+  if (is_red) return OnRed(packet, now_us, keys);
+  OnAudio(packet);
+  return 0;
+}
+
+void Leg::OnAudio(const RtpPacket& packet) {
+  const bool is_noise = packet.payload_type != media_.receive_payload_type;
+  if (coded_ != nullptr) {
+    const uint64_t late = coded_->counters().late;
+    is_noise ? coded_->PutNoise(packet.timestamp, packet.payload) : coded_->Put(packet.timestamp, packet.payload);
+    if (coded_->counters().late != late) Add(counters.packets_late);
+    return;
+  }
   const uint64_t late = playout_.counters().late;
-  playout_.Put(packet.timestamp, packet.payload, media_.law);
+  is_noise ? playout_.PutNoise(packet.timestamp, packet.payload) : playout_.Put(packet.timestamp, packet.payload, LawOf(media_.codec));
   if (playout_.counters().late != late) Add(counters.packets_late);
-  return std::nullopt;
+}
+
+// Heard without having been agreed: gateways send it unasked, and its payload type is no other's.
+bool Leg::IsNoise(const RtpPacket& packet) const {
+  return packet.payload_type == kComfortNoisePayloadType && TimestampScale(media_.codec) == 1;
+}
+
+// RFC 2198 §3: the blocks before the last say again what earlier packets said. A press whose packets were all lost begins
+// and ends here; one that is known is known by its timestamp.
+size_t Leg::OnRed(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys) {
+  std::array<RedBlock, kRedBlocksMax> blocks;
+  size_t count = 0;
+  if (!ParseRed(packet.payload, &blocks, &count)) {
+    Add(counters.packets_malformed);
+    return 0;
+  }
+  size_t heard = 0;
+  for (size_t i = 0; i < count; ++i) {
+    RtpPacket one = packet;
+    one.payload_type = blocks[i].payload_type;
+    one.timestamp = packet.timestamp - blocks[i].timestamp_offset;
+    one.payload = blocks[i].payload;
+    if (one.payload.empty()) continue;            // Nothing yet to say again: RFC 4733 senders begin so.
+    if (one.payload_type == media_.receive_event_payload_type) heard += OnEvent(one, now_us, keys + heard);
+    if (one.payload_type == media_.receive_payload_type && i + 1 == count) OnAudio(one);
+  }
+  return heard;
 }
 
 // Some gateways send events without having said so. Four bytes of a dynamic type that read as a key are an event.
@@ -186,18 +245,19 @@ void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
 
   // Events repeat one timestamp, so they say nothing of jitter.
   if (!is_audio) return;
-  const auto arrival_ts = static_cast<uint32_t>(now_us * kClockRate / 1000000);
+  const uint32_t clock_rate = kSampleRate * TimestampScale(media_.codec);
+  const auto arrival_ts = static_cast<uint32_t>(now_us * clock_rate / 1000000);
   const int64_t transit = static_cast<int32_t>(arrival_ts - packet.timestamp);
   if (received_of_ssrc_ > 1) jitter_ts_ += (static_cast<double>(std::abs(transit - transit_)) - jitter_ts_) / 16.0;
   transit_ = transit;
-  counters.jitter_us.store(static_cast<uint32_t>(jitter_ts_ * 1000000 / kClockRate), kRelaxed);
+  counters.jitter_us.store(static_cast<uint32_t>(jitter_ts_ * 1000000 / clock_rate), kRelaxed);
 }
 
-std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
+size_t Leg::OnEvent(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys) {
   TelephoneEvent event;
   if (!ParseTelephoneEvent(packet.payload, &event)) {
     Add(counters.packets_malformed);
-    return std::nullopt;
+    return 0;
   }
   if (packet.payload_type != peer_event_type_ || packet.ssrc != peer_event_ssrc_) {
     peer_event_type_ = packet.payload_type;
@@ -206,7 +266,7 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
   }
   const bool was_on = event_entered_;
   const auto update = key_presses_.OnPacket(packet.timestamp, event);
-  if (!update) return std::nullopt;
+  if (!update) return 0;
   last_event_ms_ = now_us / 1000;
   if (update->begins) {
     const Merge merge = merger_.OnEvent(update->event, now_us / 1000);
@@ -217,14 +277,18 @@ std::optional<KeyHeard> Leg::OnEvent(const RtpPacket& packet, uint64_t now_us) {
     }
     event_entered_ = merge == Merge::kEnters && !update->ended;
     event_key_ = update->event;
-    if (merge == Merge::kEnters) return KeyHeard{update->event, true, true};
-    return std::nullopt;
+    if (merge != Merge::kEnters) return 0;
+    keys[0] = KeyHeard{update->event, true, true};
+    if (!update->ended) return 1;
+    keys[1] = KeyHeard{update->event, false, true};   // Of its packets only the last came.
+    return 2;
   }
   if (update->ended && was_on) {
     event_entered_ = false;
-    return KeyHeard{update->event, false, true};
+    keys[0] = KeyHeard{update->event, false, true};
+    return 1;
   }
-  return std::nullopt;
+  return 0;
 }
 
 void Leg::OnRtcp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us) {
@@ -264,9 +328,13 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
     event_entered_ = false;
     keys[(*key_count)++] = KeyHeard{event_key_, false, true};
   }
-  const uint64_t concealed = playout_.counters().concealed_frames;
-  if (!playout_.Take(heard_.data())) return heard_.data();
-  if (playout_.counters().concealed_frames != concealed) Add(counters.frames_concealed);
+  const PlayoutBuffer::Counters& playing = coded_ != nullptr ? coded_->counters() : playout_.counters();
+  const uint64_t concealed = playing.concealed_frames;
+  if (!(coded_ != nullptr ? coded_->Take(heard_.data()) : playout_.Take(heard_.data()))) return heard_.data();
+  const bool is_concealed = playing.concealed_frames != concealed;
+  if (is_concealed) Add(counters.frames_concealed);
+  heard_concealed_ = is_concealed || concealed_now_;   // FadeInSamples are fewer than a frame's.
+  concealed_now_ = is_concealed;
   detector_.Feed(heard_, [&](const InbandPress& press) {
     if (!press.begins) return;
     const Merge merge = merger_.OnInband(press.event, now_ms);
@@ -281,22 +349,59 @@ void Leg::BeginKey(uint8_t event) {
   (void)event_sender_.Begin(event, kVolume);
 }
 
+bool Leg::SendKeys(const KeysToSend& keys) {
+  if (key_sender_.IsOn()) return false;
+  key_sender_.Start(keys);
+  sends_keys_ = true;
+  return true;
+}
+
+// RFC 3389 §4: once silence was announced nothing is sent until there is something to say.
+bool Leg::HasNothingToSay(const int16_t* samples) {
+  if (!std::all_of(samples, samples + kFrameSamples, [](int16_t sample) { return sample == 0; })) {
+    if (silent_frames_ >= kSilentFramesMin) marker_due_ = true;
+    silent_frames_ = 0;
+    return false;
+  }
+  if (++silent_frames_ < kSilentFramesMin) return false;
+  noise_due_ = (silent_frames_ - kSilentFramesMin) % kNoiseEveryFrames == 0;
+  if (noise_due_) silent_frames_ = kSilentFramesMin;
+  return true;
+}
+
 void Leg::Speak(const int16_t* samples, uint64_t now_ms) {
   if (pending_count_ == 0 && due_ms_ == 0) due_ms_ = now_ms;
-  event_packet_ = media_.send ? event_sender_.Next(kFrameSamples, timestamp_) : std::nullopt;
+  constexpr auto kFrame = static_cast<uint32_t>(kFrameSamples);
+  const uint32_t frame_ts = kFrame * TimestampScale(media_.codec);
+  std::array<int16_t, kFrameSamples> tones;
+  if (sends_keys_) {
+    if (key_sender_.mode() == KeyMode::kEvent) {
+      keys_sent_ = key_sender_.StepEvents(&event_sender_, frame_ts) || keys_sent_;
+    } else {
+      keys_sent_ = key_sender_.WriteTones(tones.data()) || keys_sent_;
+      samples = tones.data();
+    }
+    sends_keys_ = key_sender_.IsOn();
+  }
+  event_packet_ = media_.send ? event_sender_.Next(frame_ts, timestamp_) : std::nullopt;
   if (event_packet_) {
     // RFC 4733 §2.5.1.2: events may take the place of audio. What waited for its packet time is dropped with it.
     pending_count_ = 0;
     due_ms_ = 0;
+  } else if (media_.send_noise && HasNothingToSay(samples)) {
+    pending_count_ = 0;
+    due_ms_ = 0;
+  } else if (coded_ != nullptr) {
+    if (coded_->Say(samples, pending_count_)) pending_count_ += kFrameSamples;
   } else if (pending_count_ + kFrameSamples <= pending_.size()) {
-    Encode(media_.law, std::span(samples, kFrameSamples), pending_.data() + pending_count_);
+    Encode(LawOf(media_.codec), std::span(samples, kFrameSamples), pending_.data() + pending_count_);
     pending_count_ += kFrameSamples;
   }
-  timestamp_ += kFrameSamples;
+  timestamp_ += frame_ts;
 }
 
 void Leg::Skip(uint64_t ms) {
-  timestamp_ += static_cast<uint32_t>(ms * (kClockRate / 1000));
+  timestamp_ += static_cast<uint32_t>(ms * (kSampleRate / 1000)) * TimestampScale(media_.codec);
   pending_count_ = 0;
   due_ms_ = 0;
   // RFC 3551 §4.1: the first packet after a silence in which nothing was sent.
@@ -308,20 +413,21 @@ size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
     pending_count_ = 0;
     due_ms_ = 0;
     event_packet_.reset();
+    noise_due_ = false;
     return 0;
   }
   RtpPacket packet;
   packet.ssrc = ssrc_;
-  if (event_packet_) {
-    packet.payload_type = static_cast<uint8_t>(media_.send_event_payload_type);
-    packet.marker = event_packet_->marker;
-    packet.timestamp = event_packet_->timestamp;
+  if (event_packet_) return WriteEventPacket(packet, out);
+  if (noise_due_) {
+    noise_due_ = false;
+    packet.payload_type = kComfortNoisePayloadType;
+    packet.timestamp = timestamp_ - static_cast<uint32_t>(kFrameSamples);
     packet.sequence_number = sequence_number_++;
     WriteRtpHeader(packet, out);
-    WriteTelephoneEvent(event_packet_->event, out + kRtpHeaderBytes);
-    event_packet_.reset();
+    out[kRtpHeaderBytes] = kNoiseLevelDbov;
     Add(counters.packets_sent);
-    return ProtectRtp(out, kRtpHeaderBytes + kTelephoneEventBytes);
+    return ProtectRtp(out, kRtpHeaderBytes + 1);
   }
   const size_t count = size_t{media_.ptime_ms} * 8;
   if (pending_count_ < count || now_ms < due_ms_) return 0;
@@ -329,15 +435,54 @@ size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
   packet.payload_type = media_.send_payload_type;
   packet.marker = marker_due_;
   marker_due_ = false;
-  packet.timestamp = timestamp_ - static_cast<uint32_t>(pending_count_);
+  packet.timestamp = timestamp_ - static_cast<uint32_t>(pending_count_) * TimestampScale(media_.codec);
+  size_t bytes = count;
+  if (coded_ != nullptr) {
+    bytes = coded_->Encode(count, pending_count_, out + kRtpHeaderBytes);
+    pending_count_ -= count;
+    if (bytes == 0) return 0;
+  } else {
+    std::memcpy(out + kRtpHeaderBytes, pending_.data(), count);
+    pending_count_ -= count;
+    std::memmove(pending_.data(), pending_.data() + count, pending_count_);
+  }
   packet.sequence_number = sequence_number_++;
   WriteRtpHeader(packet, out);
-  std::memcpy(out + kRtpHeaderBytes, pending_.data(), count);
-  pending_count_ -= count;
-  std::memmove(pending_.data(), pending_.data() + count, pending_count_);
   Add(counters.packets_sent);
-  octets_sent_ += count;
-  return ProtectRtp(out, kRtpHeaderBytes + count);
+  octets_sent_ += bytes;
+  return ProtectRtp(out, kRtpHeaderBytes + bytes);
+}
+
+// Where redundancy was agreed, with the presses before it, as far back as 14 bits of timestamp reach.
+size_t Leg::WriteEventPacket(RtpPacket packet, uint8_t* out) {
+  const bool is_red = media_.send_red_payload_type >= 0;
+  packet.payload_type = static_cast<uint8_t>(is_red ? media_.send_red_payload_type : media_.send_event_payload_type);
+  packet.marker = event_packet_->marker;
+  packet.timestamp = event_packet_->timestamp;
+  packet.sequence_number = sequence_number_++;
+  WriteRtpHeader(packet, out);
+  std::array<uint8_t, kTelephoneEventBytes*(EventSender::kEarlierMax + 1)> events;
+  std::array<RedBlock, EventSender::kEarlierMax + 1> blocks;
+  size_t count = 0;
+  const auto add = [&](const TelephoneEvent& event, uint32_t offset) {
+    uint8_t* bytes = events.data() + count * kTelephoneEventBytes;
+    WriteTelephoneEvent(event, bytes);
+    blocks[count++] = {static_cast<uint8_t>(media_.send_event_payload_type), offset, std::span(bytes, kTelephoneEventBytes)};
+  };
+  for (size_t i = is_red ? event_sender_.earlier_count() : 0; i-- > 0;) {
+    const uint32_t offset = packet.timestamp - event_sender_.earlier(i).timestamp;
+    if (offset != 0 && offset <= kRedOffsetTsMax) add(event_sender_.earlier(i).event, offset);
+  }
+  add(event_packet_->event, 0);
+  size_t bytes = kTelephoneEventBytes;
+  if (is_red) {
+    bytes = WriteRed(std::span(blocks.data(), count), out + kRtpHeaderBytes);
+  } else {
+    std::memcpy(out + kRtpHeaderBytes, events.data(), bytes);
+  }
+  event_packet_.reset();
+  Add(counters.packets_sent);
+  return ProtectRtp(out, kRtpHeaderBytes + bytes);
 }
 
 size_t Leg::NextReport(uint64_t now_us, uint8_t* out) {

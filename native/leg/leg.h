@@ -6,16 +6,22 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
+#include "audio/codec.h"
+#include "audio/coded_audio.h"
 #include "audio/g711.h"
 #include "audio/playout_buffer.h"
 #include "base/endpoint.h"
 #include "dtmf/detector.h"
 #include "leg/dtmf_merger.h"
+#include "leg/key_sender.h"
 #include "rtp/event_sender.h"
 #include "rtp/packet.h"
+#include "rtp/redundancy.h"
 #include "rtp/rtcp.h"
 #include "rtp/telephone_event.h"
 #include "srtp/srtp.h"
@@ -23,16 +29,21 @@
 namespace hushtone {
 
 constexpr size_t kPtimeMsMax = 60;
-constexpr size_t kKeysHeardMax = 4;          // In one frame: an end by silence, and what the detector reports.
+// In one frame: an end by silence, and what the detector reports. In one packet: a beginning and an end for each block.
+constexpr size_t kKeysHeardMax = 2 * kRedBlocksMax;
 constexpr uint64_t kRtcpEveryMs = 5000;      // RFC 3550 §6.2: the minimum interval of two parties.
 
 struct LegMedia {
   Endpoint remote;                            // Unknown: nothing is sent until the source is learned.
-  Law law = Law::kMu;
+  Codec codec = Codec::kPcmu;
   uint8_t send_payload_type = 0;
   uint8_t receive_payload_type = 0;
   int16_t send_event_payload_type = -1;
   int16_t receive_event_payload_type = -1;
+  uint32_t event_clock_rate = 8000;           // Of the event payload types; none is sent where the audio's is another.
+  int16_t send_red_payload_type = -1;         // RFC 2198, for events.
+  int16_t receive_red_payload_type = -1;
+  bool send_noise = false;                    // RFC 3389 was agreed: what would be digital silence is announced as such.
   uint8_t ptime_ms = 20;
   bool send = true;
   bool receive = true;
@@ -59,24 +70,30 @@ struct KeyHeard {
 
 class Leg {
  public:
-  Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max);
+  // `coded`: for a codec that is not G.711.
+  Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_t timestamp, uint32_t jitter_ms_max,
+      std::unique_ptr<CodedAudio> coded = nullptr);
   ~Leg() { Wipe(); }
   Leg(const Leg&) = delete;
   Leg& operator=(const Leg&) = delete;
 
-  // Another remote address or port: the source is learned anew.
-  void SetMedia(const LegMedia& media);
+  // Another remote address or port: the source is learned anew. Another codec that is not G.711 brings its `coded`; what is
+  // not needed any more is returned, to be freed elsewhere.
+  std::unique_ptr<CodedAudio> SetMedia(const LegMedia& media, std::unique_ptr<CodedAudio> coded = nullptr);
   const LegMedia& media() const { return media_; }
   // Whatever gave the keys. The same object goes on; another one takes over, and the one before is retired. A sender brings
   // an SSRC of its own.
   void SetSrtp(SrtpSender* sender, SrtpReceiver* receiver);
 
-  // Both open the packet in place.
-  std::optional<KeyHeard> OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
+  // Both open the packet in place. `keys` has room for kKeysHeardMax; returns how many there are.
+  size_t OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us, KeyHeard* keys);
   void OnRtcp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us);
 
   // Once every 20 ms: what the peer says now. `keys` has room for kKeysHeardMax; `key_count` says how many.
   const int16_t* Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count);
+  // Whether what Listen returned last holds concealed audio, or fades out of it. It may be a tone said again: a mask that
+  // hides tones from others must hide this with them.
+  bool HeardConcealed() const { return heard_concealed_; }
   // `now_ms` below is the sending clock: it moves with the ticks, not with how late one came.
   // Once every 20 ms: what the peer shall hear. Sends an event's packet instead while a press is being relayed.
   void Speak(const int16_t* samples, uint64_t now_ms);
@@ -84,7 +101,14 @@ class Leg {
   void Skip(uint64_t ms);
   void BeginKey(uint8_t event);
   void EndKey() { event_sender_.Release(); }
-  bool CanSendKeys() const { return media_.send && media_.send_event_payload_type >= 0; }
+  // RFC 4733 §2.1: events share the audio's timestamps, so they are sent in the audio's clock only.
+  bool CanSendKeys() const {
+    return media_.send && media_.send_event_payload_type >= 0 && media_.event_clock_rate == 8000 * TimestampScale(media_.codec);
+  }
+  // False while others are being sent.
+  bool SendKeys(const KeysToSend& keys);
+  // Once, when all of them have gone out.
+  bool TakeKeysSent() { return std::exchange(keys_sent_, false); }
 
   // Call until 0: the packets due now. `out` has room for kRtpPacketBytesMax.
   size_t NextPacket(uint64_t now_ms, uint8_t* out);
@@ -96,7 +120,7 @@ class Leg {
   uint64_t last_packet_ms() const { return last_packet_ms_; }
   // 0: no key by event yet. What was said when it came is still on its way through the jitter buffer.
   uint64_t last_event_ms() const { return last_event_ms_; }
-  uint32_t playout_delay_ms() const { return playout_.delay_ms(); }
+  uint32_t playout_delay_ms() const { return coded_ != nullptr ? coded_->delay_ms() : playout_.delay_ms(); }
   // Forgets audio and keys that were heard: tones are digits too. A press that is on is not heard a second time.
   void Wipe();
 
@@ -110,9 +134,15 @@ class Leg {
   size_t ProtectRtcp(uint8_t* packet, size_t length);
   void CountSequence(const RtpPacket& packet, uint64_t now_us);
   bool IsUnnegotiatedEvent(const RtpPacket& packet) const;
-  std::optional<KeyHeard> OnEvent(const RtpPacket& packet, uint64_t now_us);
+  size_t OnEvent(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys);
+  size_t OnRed(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys);
+  void OnAudio(const RtpPacket& packet);
+  bool IsNoise(const RtpPacket& packet) const;
+  bool HasNothingToSay(const int16_t* samples);
+  size_t WriteEventPacket(RtpPacket packet, uint8_t* out);
 
   LegMedia media_;
+  std::unique_ptr<CodedAudio> coded_;         // Null for G.711.
   Endpoint learned_;
   uint64_t learned_at_us_ = 0;
   SrtpSender* srtp_sender_ = nullptr;
@@ -124,6 +154,8 @@ class Leg {
   DtmfMerger merger_;
   KeyPressReceiver key_presses_;
   bool event_entered_ = false;                // The press that is on was reported.
+  bool concealed_now_ = false;
+  bool heard_concealed_ = false;
   uint8_t event_key_ = 0;
   uint64_t last_event_ms_ = 0;
   bool has_source_ = false;
@@ -145,15 +177,20 @@ class Leg {
   uint32_t ssrc_;
   uint16_t sequence_number_;
   uint32_t timestamp_;                        // Of the next sample spoken.
-  EventSender event_sender_;
-  std::optional<EventSender::Packet> event_packet_;
-  std::array<uint8_t, kPtimeMsMax * 8 + kFrameSamples * 3> pending_{};
+  bool marker_due_ = true;
+  bool sends_keys_ = false;                   // What `key_sender_` says, here beside what each frame reads.
+  bool keys_sent_ = false;
+  bool noise_due_ = false;
+  uint16_t silent_frames_ = 0;
   size_t pending_count_ = 0;
   uint64_t due_ms_ = 0;
-  bool marker_due_ = true;
   uint64_t octets_sent_ = 0;
   uint64_t sent_before_ssrc_ = 0;             // Packets under an SSRC of before.
   uint64_t next_report_us_ = 0;
+  std::optional<EventSender::Packet> event_packet_;
+  EventSender event_sender_;
+  KeySender key_sender_;
+  std::array<uint8_t, kPtimeMsMax * 8 + kFrameSamples * 3> pending_{};   // G.711; what else is said waits in `coded_`.
 };
 
 }  // namespace hushtone

@@ -9,8 +9,8 @@ namespace {
 
 // How far short of the full 65,535 a segment may end: senders cut at a whole packet, 60 ms at most at 48 kHz.
 constexpr uint32_t kSegmentShortTs = 2880;
-// How much of a segment's end may be lost and the next segment still touch it: half a second at 8 kHz.
-constexpr uint32_t kContiguityTs = 4000;
+// How much of a segment's end may be lost and the next segment still touch it.
+constexpr uint32_t kContiguityMs = 500;
 
 }  // namespace
 
@@ -50,12 +50,12 @@ std::optional<PressUpdate> KeyPressReceiver::OnPacket(uint32_t timestamp, const 
 
 // RFC 4733 §2.5.1.3: a key held longer than the duration field can say is sent as segments that touch, so the next
 // segment must not become a second press. The last updates of a full segment may be lost; what remains must have come
-// within kContiguityTs of its end, or a second press of a key whose END packets were all lost would be swallowed.
+// within kContiguityMs of its end, or a second press of a key whose END packets were all lost would be swallowed.
 bool KeyPressReceiver::Continues(uint32_t timestamp, const TelephoneEvent& packet) const {
   if (last_->ended || last_->event != packet.event) return false;
   const uint32_t apart = timestamp - last_->timestamp;
   return apart <= kEventDurationTsMax && apart + kSegmentShortTs >= kEventDurationTsMax &&
-         last_->duration_ts + kContiguityTs >= apart;
+         last_->duration_ts + kContiguityMs * (clock_rate_ / 1000) >= apart;
 }
 
 PressUpdate KeyPressReceiver::Update(bool begins, uint8_t volume) const {

@@ -57,6 +57,8 @@ class KeyPressReceiver {
   // Nothing for a packet of an earlier press that arrives late, and for events that are no keys (16 and up).
   std::optional<PressUpdate> OnPacket(uint32_t timestamp, const TelephoneEvent& packet);
   void Reset() { last_.reset(); }
+  // Of the events' timestamps and durations: they count in the clock of their own rtpmap (RFC 4733 §2.3).
+  void SetClockRate(uint32_t clock_rate) { clock_rate_ = clock_rate; }
   // Forgets which key it was, but not that its press was reported: END packets that still come are no new press.
   void ForgetKey() {
     if (!last_) return;
@@ -77,6 +79,7 @@ class KeyPressReceiver {
   PressUpdate Update(bool begins, uint8_t volume) const;
 
   std::optional<Press> last_;
+  uint32_t clock_rate_ = 8000;
 };
 
 }  // namespace hushtone

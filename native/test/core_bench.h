@@ -85,7 +85,7 @@ class Bench final : public PacketSink {
   void Open(uint16_t index, uint16_t call, LegMedia media = {}) {
     media.remote = Endpoint{4, static_cast<uint16_t>(40000 + 2 * index), {127, 0, 0, 1}};
     if (media.send_event_payload_type == -1) media.send_event_payload_type = media.receive_event_payload_type = 101;
-    legs.push_back(std::make_unique<Leg>(media, 1000u + index, uint16_t{10}, 5000u, 200u));
+    legs.push_back(std::make_unique<Leg>(media, 1000u + index, uint16_t{10}, 5000u, 200u, CodedAudio::Create(media.codec, 200)));
     Command command;
     command.kind = Command::Kind::kOpenLeg;
     command.opened = legs.back().get();
@@ -171,6 +171,7 @@ class Bench final : public PacketSink {
     reports.push_back({leg, {bytes.begin(), bytes.end()}, to});
   }
   void Closed(uint16_t leg) override { closed.push_back(leg); }
+  void Retired(std::unique_ptr<CodedAudio> coded) override { retired += coded != nullptr ? 1u : 0u; }
 
   RecordingTable recordings;
   SpscRing<EngineEvent> events;
@@ -180,6 +181,7 @@ class Bench final : public PacketSink {
   std::vector<EngineEvent> all;
   std::vector<Sent> sent, reports;
   std::vector<uint16_t> closed;
+  size_t retired = 0;
   uint64_t now_us = 1'000'000'000;
   uint64_t tick = 0;
   uint16_t sequence = 100;

@@ -623,9 +623,319 @@ void SumsAreClippedOnce() {
   CHECK(last != nullptr && std::count(last->bytes.begin() + 12, last->bytes.end(), 0x80) == 160);
 }
 
+// The samples that a leg's peer was sent, G.711 only.
+std::vector<int16_t> SentSamples(const Bench& bench, uint16_t leg) {
+  std::vector<int16_t> samples;
+  for (const Sent& one : bench.sent) {
+    if (one.leg != leg || (one.bytes[1] & 0x7f) != 0) continue;
+    for (size_t i = kRtpHeaderBytes; i < one.bytes.size(); ++i) samples.push_back(DecodeSample(Law::kMu, one.bytes[i]));
+  }
+  return samples;
+}
+
+KeysToSend KeysOf(std::vector<uint8_t> events, KeyMode mode, uint16_t duration_ms, uint16_t gap_ms) {
+  KeysToSend keys;
+  std::copy(events.begin(), events.end(), keys.events.begin());
+  keys.count = static_cast<uint8_t>(events.size());
+  keys.mode = mode;
+  keys.duration_ms = duration_ms;
+  keys.gap_ms = gap_ms;
+  return keys;
+}
+
+void SendKeys(Bench& bench, uint16_t leg, const KeysToSend& keys, uint32_t request) {
+  Command command;
+  command.kind = Command::Kind::kSendKeys;
+  command.keys = keys;
+  command.request = request;
+  bench.Order(leg, command);
+}
+
+uint8_t AnswerTo(Bench& bench, uint32_t request) {
+  for (const EngineEvent& event : bench.Events(EventKind::kAnswer)) {
+    if (event.request == request) return event.code;
+  }
+  return 0xff;
+}
+
+// Durations and gaps as ordered, in the clock that was agreed.
+void SendsKeysAsEvents() {
+  struct Row { Codec codec; uint32_t clock_rate; };
+  for (const Row& row : {Row{Codec::kPcmu, 8000}, Row{Codec::kG722, 8000}, Row{Codec::kOpus, 48000}}) {
+    Bench bench;
+    LegMedia media;
+    media.codec = row.codec;
+    media.event_clock_rate = row.clock_rate;
+    bench.Open(0, 0, media);
+    SendKeys(bench, 0, KeysOf({1, 1, 11}, KeyMode::kEvent, 100, 80), 7);
+    bench.Run(1000);
+    CHECK(AnswerTo(bench, 7) == 0);
+    CHECK(bench.Events(EventKind::kKeysSent).size() == 1 && bench.all.back().request == 7);
+    std::vector<uint32_t> begins, lengths;
+    std::string keys;
+    for (const Sent& one : bench.sent) {
+      if ((one.bytes[1] & 0x7f) != 101) continue;
+      if ((one.bytes[1] & 0x80) != 0) {
+        begins.push_back(ReadU32(&one.bytes[4]));
+        keys += "0123456789*#"[one.bytes[12]];
+        lengths.push_back(0);
+      }
+      lengths.back() = ReadU16(&one.bytes[14]);
+    }
+    const uint32_t ms = row.clock_rate / 1000;
+    CHECK(keys == "11#");
+    for (const uint32_t length : lengths) CHECK(length == 100 * ms);
+    CHECK(begins.size() == 3 && begins[1] - begins[0] == 180 * ms && begins[2] - begins[1] == 180 * ms);
+  }
+}
+
+double LevelDbm0(std::span<const int16_t> samples, double hz) {
+  double cosine = 0, sine = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    cosine += samples[i] * std::cos(2 * 3.14159265358979 * hz * static_cast<double>(i) / 8000);
+    sine += samples[i] * std::sin(2 * 3.14159265358979 * hz * static_cast<double>(i) / 8000);
+  }
+  const double amplitude = 2 * std::sqrt(cosine * cosine + sine * sine) / static_cast<double>(samples.size());
+  return 20 * std::log10(amplitude / 32124) + 3.17;
+}
+
+void SendsKeysAsTonesOfAStatedLevelAndTwist() {
+  struct Row { float level, twist; };
+  for (const Row& row : {Row{-10, 0}, Row{-3, 0}, Row{-10, 4}, Row{-10, -8}, Row{-36, 0}}) {
+    Bench bench;
+    bench.Open(0, 0);
+    KeysToSend keys = KeysOf({5, 13}, KeyMode::kInband, 1000, 45);
+    keys.level_dbm0 = row.level;
+    keys.twist_db = row.twist;
+    SendKeys(bench, 0, keys, 7);
+    bench.Run(2400);
+    CHECK(bench.Events(EventKind::kKeysSent).size() == 1);
+    CHECK(bench.CountSent(0, 101) == 0);
+    const std::vector<int16_t> samples = SentSamples(bench, 0);
+    // Of a second 10 ms are left out at each end. Key 13, "B", begins 1,045 ms later.
+    const std::span<const int16_t> five(samples.data() + 80, 8000 - 160), letter(samples.data() + 8360 + 80, 8000 - 160);
+    const double row_level = row.level - row.twist / 2, column_level = row.level + row.twist / 2;
+    CHECK(std::abs(LevelDbm0(five, 770) - row_level) < 0.2 && std::abs(LevelDbm0(five, 1336) - column_level) < 0.2);
+    CHECK(std::abs(LevelDbm0(letter, 770) - row_level) < 0.2 && std::abs(LevelDbm0(letter, 1633) - column_level) < 0.2);
+    CHECK(std::all_of(samples.begin() + 8000, samples.begin() + 8360, [](int16_t sample) { return sample == 0; }));
+    CHECK(samples[16360 - 1] == 0 || std::abs(samples[16360 - 1]) < 4000);
+  }
+}
+
+// Key by key, what we send is what our own detector hears.
+void TonesOfOursAreHeardByOurDetector() {
+  Bench bench;
+  bench.Open(0, 0);
+  SendKeys(bench, 0, KeysOf({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, KeyMode::kInband, 60, 60), 7);
+  bench.Run(3000);
+  DtmfDetector detector;
+  std::string heard;
+  detector.Feed(SentSamples(bench, 0), [&](const InbandPress& press) {
+    if (press.begins) heard += "0123456789*#ABCD"[press.event];
+  });
+  CHECK(heard == "0123456789*#ABCD");
+}
+
+void RefusesKeysThatCannotBeSent() {
+  Bench bench;
+  LegMedia other_clock;
+  other_clock.event_clock_rate = 48000;
+  bench.Open(0, 0);
+  bench.Open(1, 0, other_clock);
+  const KeysToSend keys = KeysOf({1}, KeyMode::kEvent, 100, 100);
+  SendKeys(bench, 0, keys, 1);
+  SendKeys(bench, 0, keys, 2);
+  SendKeys(bench, 1, keys, 3);
+  bench.Run(1000);
+  bench.Order(0, Command::Kind::kBeginPayment);
+  SendKeys(bench, 0, keys, 4);
+  CHECK(AnswerTo(bench, 1) == 0);
+  CHECK(AnswerTo(bench, 2) == static_cast<uint8_t>(EngineFault::kLimit));
+  CHECK(AnswerTo(bench, 3) == static_cast<uint8_t>(EngineFault::kNoEvents));
+  CHECK(AnswerTo(bench, 4) == static_cast<uint8_t>(EngineFault::kBadArgument));
+  CHECK(AreSendable(keys));
+  const auto changed = [&](auto change) {
+    KeysToSend one = keys;
+    change(one);
+    return AreSendable(one);
+  };
+  CHECK(!changed([](KeysToSend& one) { one.count = 0; }));
+  CHECK(!changed([](KeysToSend& one) { one.events[0] = 16; }));
+  CHECK(!changed([](KeysToSend& one) { one.level_dbm0 = 0; }));
+  CHECK(!changed([](KeysToSend& one) { one.twist_db = 20; }));
+  CHECK(!changed([](KeysToSend& one) { one.level_dbm0 = -60; }));
+  CHECK(!changed([](KeysToSend& one) { one.duration_ms = 10; }));
+  CHECK(!changed([](KeysToSend& one) { one.gap_ms = 0; }));
+}
+
+LegMedia WithRed() {
+  LegMedia media;
+  media.send_event_payload_type = media.receive_event_payload_type = 101;
+  media.send_red_payload_type = media.receive_red_payload_type = 97;
+  return media;
+}
+
+// Every packet of the first two presses is lost: the third's says them again.
+void PressesThatWereLostComeWithTheNext() {
+  Bench bench;
+  bench.Open(0, 0, WithRed());
+  bench.Order(0, Command::Kind::kBeginPayment);
+  const std::vector<uint8_t> third{0x80 | 101, 1600 * 2 >> 6, (1600 * 2 & 0x3f) << 2, 4, 0x80 | 101, 1600 >> 6, (1600 & 0x3f) << 2, 4, 101,
+                                   1, 0x8a, 3, 0x20, 2, 0x8a, 3, 0x20, 3, 10, 0, 160};
+  bench.Rtp(0, 97, 9000, third);
+  bench.Rtp(0, 97, 9000, third);
+  const auto keys = bench.Events(EventKind::kFieldKey);
+  CHECK(keys.size() == 3);
+  CHECK(bench.vault->waiting == (std::vector<uint8_t>{1, 2, 3}));
+  bench.Rtp(0, 97, 9000, {0x80, 1});
+  CHECK(bench.legs[0]->counters.packets_malformed == 1);
+}
+
+// And ours say theirs: whichever 7 of the 21 event packets are lost, all keys are there.
+void SendsPressesAgainWhereAgreed() {
+  Bench bench;
+  bench.Open(0, 0, WithRed());
+  SendKeys(bench, 0, KeysOf({1, 2, 3}, KeyMode::kEvent, 100, 100), 7);
+  bench.Run(1000);
+  std::vector<std::vector<uint8_t>> packets;
+  for (const Sent& one : bench.sent) {
+    if ((one.bytes[1] & 0x7f) == 97) packets.push_back(one.bytes);
+  }
+  CHECK(packets.size() == 21);
+  for (size_t from = 0; from + 7 < packets.size(); ++from) {
+    Bench peer;
+    peer.Open(0, 0, WithRed());
+    peer.Order(0, Command::Kind::kBeginPayment);
+    for (size_t i = 0; i < packets.size(); ++i) {
+      std::vector<uint8_t> packet = packets[i];        // A packet with a key is wiped.
+      if (i < from || i >= from + 7) peer.core->OnRtp(0, packet, Endpoint{4, 40000, {127, 0, 0, 1}}, peer.now_us);
+    }
+    CHECK(peer.Events(EventKind::kFieldKey).size() == 3);
+  }
+}
+
+void APressOfWhichOnlyTheEndCameIsRelayedAndEnds() {
+  Bench bench;
+  bench.Open(0, 0);
+  bench.Open(1, 0);
+  bench.Route({{0, 1}});
+  bench.Rtp(0, 101, 7000, {5, 0x8a, 3, 0x20});
+  bench.Run(1000);
+  size_t ends = 0;
+  CHECK(RelayedTo(bench, 1, &ends) == "5");
+  CHECK(ends == 3);
+}
+
+// A lost packet of a tone: what is put in its place is marked, so that a mask can hide it, and so is the fade behind it.
+void SaysWhatIsConcealed() {
+  Bench bench;
+  bench.Open(0, 0);
+  std::string marked;
+  for (uint32_t i = 0; i < 30; ++i) {
+    std::vector<uint8_t> codes(160);
+    for (uint32_t n = 0; n < 160; ++n) {
+      const double t = 2 * 3.14159265358979 * (i * 160 + n) / 8000;
+      codes[n] = EncodeSample(Law::kMu, static_cast<int16_t>(6000 * std::sin(770 * t) + 6000 * std::sin(1336 * t)));
+    }
+    if (i != 15) bench.Rtp(0, 0, i * 160, codes);
+    bench.Run(20);
+    marked += bench.legs[0]->HeardConcealed() ? '1' : '0';
+  }
+  CHECK(marked == "000000000000000001100000000000");
+  CHECK(bench.legs[0]->counters.keys_inband == 1);     // One press, before and behind the loss.
+}
+
+void AnnouncesSilenceWhereAgreed() {
+  Bench bench;
+  LegMedia media;
+  media.send_noise = true;
+  bench.Open(0, 0, media);
+  bench.Run(5000);
+  CHECK(bench.CountSent(0, 0) < 12);
+  CHECK(bench.CountSent(0, kComfortNoisePayloadType) >= 4 && bench.CountSent(0, kComfortNoisePayloadType) <= 6);
+  CHECK(bench.sent.back().bytes.size() == kRtpHeaderBytes + 1 && bench.sent.back().bytes[12] == 127);
+  bench.sent.clear();
+  Play(bench, 0, Say(bench, 1000, 8000), false, 1);
+  bench.Run(40);
+  CHECK(bench.sent.size() >= 1 && bench.sent[0].bytes[1] == 0x80);   // Its first packet is marked.
+  CHECK(ReadU32(&bench.sent[0].bytes[4]) == 5000 + 250 * 160);       // And stands where its time is.
+}
+
+// Audio crosses between codecs, and a re-INVITE may change one; what was not needed any more is given back.
+void CarriesAudioBetweenCodecs() {
+  for (const Codec codec : {Codec::kG722, Codec::kOpus}) {
+    Bench bench;
+    LegMedia media;
+    media.codec = codec;
+    media.send_payload_type = media.receive_payload_type = 96;
+    bench.Open(0, 0, media);
+    bench.Open(1, 0);
+    bench.Route({{0, 1}, {1, 0}});
+    auto encoder = MakeEncoder(codec);
+    auto decoder = MakeDecoder(codec);
+    double heard_by_1 = 0, heard_by_0 = 0;
+    for (uint32_t i = 0; i < 100; ++i) {
+      std::array<int16_t, kFrameSamples> frame;
+      std::vector<uint8_t> codes(kFrameSamples);
+      for (uint32_t n = 0; n < kFrameSamples; ++n) {
+        frame[n] = static_cast<int16_t>(8000 * std::sin(2 * 3.14159265358979 * 500 * n / 8000));
+        codes[n] = EncodeSample(Law::kMu, static_cast<int16_t>(8000 * std::sin(2 * 3.14159265358979 * 900 * n / 8000)));
+      }
+      std::vector<uint8_t> packet(kEncodedBytesMax);
+      packet.resize(encoder->Encode(frame, packet.data()));
+      bench.Rtp(0, 96, i * 160 * TimestampScale(codec), packet);
+      bench.Rtp(1, 0, i * 160, codes);
+      bench.sent.clear();
+      bench.Run(20);
+      for (const Sent& one : bench.sent) {
+        if (one.leg == 1) heard_by_1 = LevelDbm0(SentSamples(bench, 1), 500);
+        if (one.leg != 0) continue;
+        std::array<int16_t, kDecodedSamplesMax> out;
+        const size_t count = decoder->Decode(std::span(one.bytes).subspan(kRtpHeaderBytes), out.data());
+        CHECK(count == kFrameSamples);
+        heard_by_0 = LevelDbm0(std::span(out.data(), count), 900);
+      }
+    }
+    const double truth = 20 * std::log10(8000.0 / 32124) + 3.17;
+    CHECK(std::abs(heard_by_1 - truth) < 1.5 && std::abs(heard_by_0 - truth) < 1.5);
+    CHECK(bench.legs[0]->counters.frames_concealed == 0);
+    CHECK(bench.legs[0]->counters.jitter_us < 20000);
+
+    Command update;
+    update.kind = Command::Kind::kUpdateLeg;
+    update.media = bench.legs[0]->media();
+    update.media.ptime_ms = 20;
+    bench.Order(0, update);                            // The same codec: its state stays.
+    CHECK(bench.retired == 0);
+    update.media.codec = Codec::kPcmu;
+    bench.Order(0, update);
+    CHECK(bench.retired == 1);
+    update.media.codec = codec;
+    update.coded = CodedAudio::Create(codec, 200).release();
+    bench.Order(0, update);
+    CHECK(bench.retired == 1);
+    update.coded = CodedAudio::Create(codec, 200).release();
+    bench.Order(9, update);                            // No such leg: nothing is lost.
+    CHECK(bench.retired == 2);
+    bench.sent.clear();
+    bench.Run(200);
+    CHECK(bench.CountSent(0, 96) == 10);
+  }
+}
+
 }  // namespace
 
 int main() {
+  SendsKeysAsEvents();
+  SendsKeysAsTonesOfAStatedLevelAndTwist();
+  TonesOfOursAreHeardByOurDetector();
+  RefusesKeysThatCannotBeSent();
+  PressesThatWereLostComeWithTheNext();
+  SendsPressesAgainWhereAgreed();
+  APressOfWhichOnlyTheEndCameIsRelayedAndEnds();
+  SaysWhatIsConcealed();
+  AnnouncesSilenceWhereAgreed();
+  CarriesAudioBetweenCodecs();
   SendsOnePacketEach20Ms();
   SendsEveryPacketTime();
   CarriesAudioAlongRoutesOnly();

@@ -188,6 +188,7 @@ class CardEngine final : public Engine {
   EngineFault WipeField(uint32_t, LegHandle, FieldKind) override { return EngineFault::kNone; }
   EngineFault OpenKeys(uint32_t, LegHandle, uint16_t, uint8_t) override { return EngineFault::kNone; }
   EngineFault CloseKeys(uint32_t, LegHandle) override { return EngineFault::kNone; }
+  EngineFault SendKeys(uint32_t, LegHandle, const KeysToSend&) override { return EngineFault::kNone; }
   EngineFault ReadBack(uint32_t, LegHandle, FieldKind, ReadBackStyle, uint32_t) override { return EngineFault::kNone; }
   EngineFault CopyFields(LegHandle leg, FieldSet* out, void (*done)(void*, bool), void* job) override {
     if (leg == 9) return EngineFault::kNoPayment;

@@ -506,10 +506,46 @@ void KeysChangeUnderLoad() {
   CHECK(bench.WaitForAnswer(999));
 }
 
+// A codec of its own kind is made here and freed here, whatever the media thread does meanwhile.
+void ChangesTheCodecOfALegThatTalks() {
+  Bench bench;
+  Peer caller(1);
+  const LegHandle leg = bench.Open(7, caller);
+  uint32_t request = 100;
+  for (int round = 0; round < 20; ++round) {
+    for (const Codec codec : {Codec::kG722, Codec::kOpus, Codec::kOpus, Codec::kPcma}) {
+      MediaConfig media;
+      media.remote_address = "127.0.0.1";
+      media.remote_port = caller.port();
+      media.codec = codec;
+      CHECK(bench.engine->UpdateLeg(++request, leg, media) == EngineFault::kNone);
+      caller.SendFrame(0x10);
+    }
+  }
+  CHECK(bench.WaitForAnswer(request));
+  MediaConfig wrong;
+  wrong.codec = static_cast<Codec>(99);
+  CHECK(bench.engine->UpdateLeg(1, leg, wrong) == EngineFault::kBadArgument);
+  wrong.codec = Codec::kOpus;
+  wrong.ptime_ms = 30;
+  CHECK(bench.engine->UpdateLeg(1, leg, wrong) == EngineFault::kBadArgument);
+  KeysToSend keys;
+  keys.count = 1;
+  keys.mode = KeyMode::kInband;
+  keys.duration_ms = keys.gap_ms = 20;
+  CHECK(bench.engine->SendKeys(++request, leg, keys) == EngineFault::kNone);
+  CHECK(bench.WaitForKind(EventKind::kKeysSent));
+  keys.gap_ms = 0;
+  CHECK(bench.engine->SendKeys(++request, leg, keys) == EngineFault::kBadArgument);
+  CHECK(bench.engine->CloseLeg(++request, leg) == EngineFault::kNone);
+  CHECK(bench.WaitForAnswer(request));
+}
+
 }  // namespace
 
 int main() {
   CarriesACall();
+  ChangesTheCodecOfALegThatTalks();
   StrangersAreCountedAndAMovedPeerIsFollowed();
   KeysChangeUnderLoad();
   TakesACard();

@@ -131,6 +131,34 @@ void AMaskThatIsNotProvenArmsNothing() {
   CHECK(IsQuiet(Heard(bench, kAgent)));
 }
 
+// Concealment may say a tone again. Whatever it is, the masked listener hears none of it, nor of the fade behind it; the
+// voice goes on after that.
+void WhatIsConcealedIsHushed() {
+  Bench bench;
+  OpenCall(bench);
+  size_t frame = 0;
+  bench.Order(kPayer, Command::Kind::kBeginPayment);
+  MaskOrder order;
+  order.fill = MaskFill::kSilence;
+  Arm(bench, order);
+  Speak(bench, &frame, 60);
+  CHECK(MaskEvents(bench, MaskChange::kArmed) == 1);
+  const size_t from = bench.sent.size();
+  ++frame;                                              // One packet is lost.
+  bench.Run(20);
+  Speak(bench, &frame, 20);
+  const std::vector<int16_t> heard = Heard(bench, kAgent, from);
+  size_t quiet = 0;
+  size_t quietest = 0;
+  for (const int16_t sample : heard) {
+    quiet = std::abs(sample) < 300 ? quiet + 1 : 0;
+    quietest = std::max(quietest, quiet);
+  }
+  CHECK(bench.legs[kPayer]->counters.frames_concealed == 1);
+  CHECK(quietest >= 300 && quietest < 480);             // Two frames and the mask's edges.
+  CHECK(!IsQuiet({heard.end() - 320, heard.end()}));
+}
+
 void MasksAreLimited() {
   EngineLimits limits;
   limits.masks_max = 1;
@@ -401,6 +429,7 @@ int main() {
   AMaskedListenerHearsThePayerOnceTheMaskIsProven();
   ArmedBeforeThePaymentItLosesNoWord();
   AMaskThatIsNotProvenArmsNothing();
+  WhatIsConcealedIsHushed();
   MasksAreLimited();
   ALegMadeAgainIsBlockedUntilItsMaskIsProvenAgain();
   NoKeyIsRelayedFromArmingOn();

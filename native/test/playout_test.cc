@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -70,7 +71,7 @@ void PutsReorderedAndRepeatedPacketsInPlace() {
   CHECK(buffer.counters().restarts == 0);
 }
 
-// A lost packet is the one before it again, then quieter, then silence.
+// A lost packet is what was before it again, from 10 ms on quieter, from 60 ms on silence.
 void ConcealsWhatIsLost() {
   PlayoutBuffer buffer;
   Frame frame;
@@ -180,6 +181,62 @@ void HearsASenderWhoseTimestampsStoodStill() {
   CHECK(heard_after > 0 && heard_after <= 15);
 }
 
+// RFC 3389: behind the announcement noise of that level, until audio comes; then a loss is a loss again.
+void PlaysAnnouncedSilenceAsNoise() {
+  PlayoutBuffer buffer;
+  Frame frame;
+  for (uint32_t i = 0; i < 10; ++i) {
+    Put(buffer, i);
+    (void)buffer.Take(frame.data());
+  }
+  const uint8_t level[] = {30, 1, 2};
+  buffer.PutNoise(10 * 160, level);
+  (void)buffer.Take(frame.data());
+  CHECK(IsPacket(frame, 8));
+  (void)buffer.Take(frame.data());
+  CHECK(IsPacket(frame, 9));
+  double sum = 0;
+  for (uint32_t i = 0; i < 50; ++i) {
+    (void)buffer.Take(frame.data());
+    for (const int16_t sample : frame) sum += static_cast<double>(sample) * sample;
+  }
+  const double level_dbov = 10 * std::log10(sum / (50 * 160) / (32767.0 * 32767.0));
+  CHECK(level_dbov > -30.5 && level_dbov < -29.5);
+  CHECK(buffer.counters().concealed_frames == 0);
+  for (uint32_t i = 62; i < 90; ++i) {
+    if (i != 70) Put(buffer, i);
+    (void)buffer.Take(frame.data());
+  }
+  CHECK(buffer.counters().concealed_frames == 1);
+  buffer.PutNoise(0, {});
+}
+
+// A hum of 160 Hz: what is put in goes on in step, so that no sample jumps.
+void ConcealsWithoutAStep() {
+  const auto hum = [](uint32_t n) { return static_cast<int16_t>(8000 * std::sin(2 * 3.14159265358979 * 160 * n / 8000)); };
+  PlayoutBuffer buffer;
+  int16_t before = 0;
+  int worst = 0;
+  double quietest = 1e18;
+  for (uint32_t i = 0; i < 60; ++i) {
+    std::vector<uint8_t> codes(160);
+    for (uint32_t n = 0; n < 160; ++n) codes[n] = EncodeSample(Law::kMu, hum(i * 160 + n));
+    if (i % 10 != 5) buffer.Put(i * 160, codes, Law::kMu);
+    Frame frame;
+    (void)buffer.Take(frame.data());
+    double energy = 0;
+    for (const int16_t sample : frame) {
+      if (i > 3) worst = std::max(worst, std::abs(sample - before));
+      before = sample;
+      energy += static_cast<double>(sample) * sample;
+    }
+    if (i > 3) quietest = std::min(quietest, energy / 160);
+  }
+  CHECK(buffer.counters().concealed_frames == 6);
+  CHECK(worst < 1500);                                        // The hum's own steepest step is 1,005, and µ-law is coarse.
+  CHECK(quietest > 8000.0 * 8000.0 / 2 * 0.7);
+}
+
 void AWipedBufferSaysNothing() {
   PlayoutBuffer buffer;
   Frame frame;
@@ -235,6 +292,8 @@ int main() {
   HearsASlowerPeer();
   StartsAgainWhereTimestampsJump();
   HearsASenderWhoseTimestampsStoodStill();
+  PlaysAnnouncedSilenceAsNoise();
+  ConcealsWithoutAStep();
   AWipedBufferSaysNothing();
   JoinsPacketsOfOddLengths();
   RefusesPacketsThatFillHalfTheRing();

@@ -1,10 +1,14 @@
 // RTP packets and telephone-events, as tables.
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "check.h"
+#include "rtp/event_sender.h"
 #include "rtp/packet.h"
+#include "rtp/redundancy.h"
 #include "rtp/telephone_event.h"
 
 using namespace hushtone;
@@ -128,9 +132,116 @@ void TestEvents() {
   CHECK(!ParseTelephoneEvent({}, &event));
 }
 
+struct SentEvent {
+  uint32_t frame, timestamp, duration_ts;
+  bool end, marker;
+};
+
+std::vector<SentEvent> SendEvents(EventSender& sender, uint32_t frame_ts, uint32_t frames, uint32_t release_at) {
+  std::vector<SentEvent> sent;
+  for (uint32_t i = 0; i < frames; ++i) {
+    if (i == release_at) sender.Release();
+    const auto packet = sender.Next(frame_ts, 1000 + i * frame_ts);
+    if (packet) sent.push_back({i, packet->timestamp, packet->event.duration_ts, packet->event.end, packet->marker});
+  }
+  return sent;
+}
+
+// What was sent, heard by our own receiver, whichever packets are lost: "5" or "55".
+std::string HeardOf(const std::vector<SentEvent>& sent, uint32_t clock_rate, size_t lose_from, size_t lose_to) {
+  KeyPressReceiver receiver;
+  receiver.SetClockRate(clock_rate);
+  std::string keys;
+  for (size_t i = 0; i < sent.size(); ++i) {
+    if (i >= lose_from && i < lose_to) continue;
+    const TelephoneEvent event{5, sent[i].end, 10, static_cast<uint16_t>(sent[i].duration_ts)};
+    const auto update = receiver.OnPacket(sent[i].timestamp, event);
+    if (update && update->begins) keys += '5';
+  }
+  return keys;
+}
+
+void TestSender() {
+  // A press of 100 ms: five updates, the last of them three times, all with the timestamp of the beginning.
+  for (const uint32_t rate : {8000u, 16000u, 48000u}) {
+    const uint32_t frame_ts = rate / 50;
+    EventSender sender;
+    CHECK(sender.Begin(5, 10, 5 * frame_ts));
+    const auto sent = SendEvents(sender, frame_ts, 20, 99);
+    CHECK(sent.size() == 7);
+    for (size_t i = 0; i < sent.size(); ++i) {
+      CHECK(sent[i].timestamp == 1000);
+      CHECK(sent[i].duration_ts == std::min<uint32_t>(static_cast<uint32_t>(i + 1), 5) * frame_ts);
+      CHECK(sent[i].end == (i >= 4) && sent[i].marker == (i == 0));
+    }
+    CHECK(!sender.IsActive() && sender.earlier_count() == 1 && sender.earlier(0).event.end);
+  }
+  // A length between two frames is said as it is; a key let go at once lasts three frames.
+  EventSender odd;
+  CHECK(odd.Begin(5, 10, 440));
+  CHECK(SendEvents(odd, 160, 20, 99).back().duration_ts == 440);
+  EventSender quick;
+  CHECK(quick.Begin(5, 10));
+  CHECK(SendEvents(quick, 160, 20, 0).back().duration_ts == 480);
+
+  // RFC 4733 §2.5.1.3, at each clock: 20 s are 3 segments at 8 kHz and 15 at 48, of which 8 are sent.
+  struct Row { uint32_t rate, seconds, segments; };
+  for (const Row& row : {Row{8000, 20, 3}, Row{8000, 8, 1}, Row{16000, 5, 2}, Row{48000, 5, 4}, Row{8000, 120, 9}}) {
+    const uint32_t frame_ts = row.rate / 50;
+    EventSender sender;
+    CHECK(sender.Begin(5, 10));
+    const auto sent = SendEvents(sender, frame_ts, row.seconds * 50 + 20, row.seconds * 50 - 1);
+    size_t segments = 1, markers = 0, ends = 0;
+    for (size_t i = 0; i < sent.size(); ++i) {
+      markers += sent[i].marker ? 1u : 0u;
+      ends += sent[i].end ? 1u : 0u;
+      if (i == 0 || sent[i].timestamp == sent[i - 1].timestamp) continue;
+      ++segments;
+      CHECK(sent[i].timestamp == sent[i - 1].timestamp + 0xffff);
+      for (size_t n = 1; n <= 3; ++n) CHECK(sent[i - n].duration_ts == 0xffff && !sent[i - n].end);
+    }
+    CHECK(segments == row.segments);
+    CHECK(markers == 1 && ends == 3);
+    CHECK(!sender.IsActive());
+    const uint32_t whole = sent.back().timestamp - 1000 + sent.back().duration_ts;
+    if (row.seconds <= 60) CHECK(whole == row.seconds * row.rate);
+    CHECK(HeardOf(sent, row.rate, 0, 0) == "5");
+    for (size_t at = 0; at + 10 < sent.size(); at += 37) CHECK(HeardOf(sent, row.rate, at, at + 10) == "5");
+  }
+  // Exactly one segment needs no second.
+  EventSender full;
+  CHECK(full.Begin(5, 10, 0xffff));
+  const auto sent = SendEvents(full, 160, 500, 999);
+  CHECK(sent.back().timestamp == 1000 && sent.back().duration_ts == 0xffff && sent.back().end);
+}
+
+void TestRedundancy() {
+  const uint8_t old_event[] = {1, 0x8a, 3, 0x20};
+  const uint8_t event[] = {2, 10, 0, 160};
+  const RedBlock blocks[] = {{101, 0x3fff, old_event}, {101, 800, {}}, {101, 0, event}};
+  uint8_t bytes[64];
+  const size_t length = WriteRed(blocks, bytes);
+  CHECK(length == 4 + 4 + 1 + 4 + 4);
+  CHECK(bytes[0] == (0x80 | 101) && bytes[1] == 0xff && bytes[2] == 0xfc && bytes[3] == 4);
+  std::array<RedBlock, kRedBlocksMax> read;
+  size_t count = 0;
+  CHECK(ParseRed(std::span(bytes, length), &read, &count));
+  CHECK(count == 3);
+  for (size_t i = 0; i < count; ++i) {
+    CHECK(read[i].payload_type == 101 && read[i].timestamp_offset == blocks[i].timestamp_offset);
+    CHECK(std::equal(read[i].payload.begin(), read[i].payload.end(), blocks[i].payload.begin(), blocks[i].payload.end()));
+  }
+  for (size_t cut = 0; cut < 13; ++cut) CHECK(!ParseRed(std::span(bytes, cut), &read, &count));
+  CHECK(ParseRed(std::span(bytes, 13), &read, &count) && read[2].payload.empty());   // An empty primary is none of our business.
+  std::vector<uint8_t> many(200, 0x80 | 101);
+  CHECK(!ParseRed(many, &read, &count));
+}
+
 }  // namespace
 
 int main() {
+  TestSender();
+  TestRedundancy();
   TestPackets();
   TestEvents();
   TestPresses();

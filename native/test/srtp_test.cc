@@ -264,13 +264,14 @@ void SpeakFrame(Leg& leg, uint64_t now_ms) {
 
 void SendsAndHearsNothingInClear() {
   Leg leg(SecureMedia(), 1, 1, 1, 200);
+  KeyHeard keys[kKeysHeardMax];
   uint8_t out[kRtpPacketBytesMax];
   SpeakFrame(leg, 20);
   CHECK(leg.NextPacket(20, out) == 0);        // Keys are still to come.
   CHECK(leg.NextReport(kNowUs, out) == 0 && leg.NextReport(kNowUs + 60'000'000, out) == 0);
   CHECK(leg.Bye(out) == 0);
   Bytes plain = Rtp(1);
-  CHECK(!leg.OnRtp(plain, kPeer, kNowUs));
+  CHECK(!leg.OnRtp(plain, kPeer, kNowUs, keys));
   CHECK(leg.counters.packets_unauthentic == 1 && leg.counters.packets_received == 0);
 
   const SrtpKey ours = KeyOf(SrtpSuite::kAesCm128HmacSha1_80, 3);
@@ -288,13 +289,13 @@ void SendsAndHearsNothingInClear() {
   CHECK(peer_hears->OpenRtp(std::span(out, length), kNowUs, &opened) == SrtpVerdict::kAuthentic && opened == 172);
 
   plain = Rtp(1);
-  CHECK(!leg.OnRtp(plain, kPeer, kNowUs));
+  CHECK(!leg.OnRtp(plain, kPeer, kNowUs, keys));
   CHECK(leg.counters.packets_unauthentic == 2);
   auto peer_says = SrtpSender::Create(theirs, kPeerSsrc, 1);
   Bytes first = Protected(*peer_says, Rtp(1));
   Bytes copy = first;
-  (void)leg.OnRtp(first, kPeer, kNowUs);
-  (void)leg.OnRtp(copy, kPeer, kNowUs);
+  (void)leg.OnRtp(first, kPeer, kNowUs, keys);
+  (void)leg.OnRtp(copy, kPeer, kNowUs, keys);
   CHECK(leg.counters.packets_received == 1 && leg.counters.packets_replayed == 1);
 
   const size_t report = leg.NextReport(kNowUs + 120'000'000, out);
@@ -312,16 +313,17 @@ void FollowsThePeerThatHasTheKey() {
   auto receiver = SrtpReceiver::Create(key, 0);
   auto sender = SrtpSender::Create(KeyOf(SrtpSuite::kAeadAes128Gcm, 9), 5, 1);
   Leg leg(SecureMedia(), 1, 1, 1, 200);
+  KeyHeard keys[kKeysHeardMax];
   leg.SetSrtp(sender.get(), receiver.get());
   auto peer = SrtpSender::Create(key, kPeerSsrc, 1);
   Bytes here = Protected(*peer, Rtp(1));
   Bytes there = Protected(*peer, Rtp(2));
   Bytes forged = Rtp(3);
-  (void)leg.OnRtp(here, kPeer, kNowUs);
+  (void)leg.OnRtp(here, kPeer, kNowUs, keys);
   CHECK(leg.destination() == kPeer);
-  (void)leg.OnRtp(forged, kElsewhere, kNowUs);
+  (void)leg.OnRtp(forged, kElsewhere, kNowUs, keys);
   CHECK(leg.destination() == kPeer);
-  (void)leg.OnRtp(there, kElsewhere, kNowUs);
+  (void)leg.OnRtp(there, kElsewhere, kNowUs, keys);
   CHECK(leg.destination() == kElsewhere && leg.counters.packets_received == 2);
 }
 

@@ -33,13 +33,21 @@ export interface MediaSecurity {
 export interface NegotiatedMedia {
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly codec: 'PCMU' | 'PCMA';
+  /** G722 and OPUS are heard and sent at 8 kHz too: the engine's rate. */
+  readonly codec: 'PCMU' | 'PCMA' | 'G722' | 'OPUS';
   /** Payload type we put on audio we send; payload type the peer puts on audio it sends. */
   readonly sendPayloadType: number;
   readonly receivePayloadType: number;
   /** telephone-event payload types, which may differ by direction; null where not agreed. */
   readonly sendEventPayloadType: number | null;
   readonly receiveEventPayloadType: number | null;
+  /** Clock of the event payload types where it is not 8000. */
+  readonly eventClockRate?: number;
+  /** RFC 2198 for events, where agreed: each packet says the presses before it again. */
+  readonly sendRedPayloadType?: number;
+  readonly receiveRedPayloadType?: number;
+  /** RFC 3389 was agreed: silence of ours is announced instead of sent. */
+  readonly sendNoise?: boolean;
   /** What we send, 10 to 60 ms. */
   readonly ptimeMs: number;
   /**
@@ -193,6 +201,8 @@ export type MediaEvent =
   /** A key in an open collection; the value may cross. */
   | { readonly kind: 'openKey'; readonly key: string }
   | { readonly kind: 'playEnded'; readonly playId: string; readonly reason: 'finished' | 'bargedIn' | 'stopped' }
+  /** The last gap of a `sendKeys` has passed. */
+  | { readonly kind: 'keysSent'; readonly legId: LegId }
   | { readonly kind: 'legSilent'; readonly legId: LegId; readonly silentMs: number }
   /** The worker died and the leg stands again: vault empty, caller blocked until `setRoutes` opens it. */
   | { readonly kind: 'legRecreated'; readonly legId: LegId }
@@ -214,6 +224,20 @@ export interface MaskOrder {
   readonly replace: 'silence' | 'tone' | 'noise';
   /** What masked listeners get for every key that comes as an event; null: nothing. */
   readonly neutralKey: string | null;
+}
+
+/** Keys that control knows and wants sent to a leg's peer, an IVR behind us or a test; a field's digits are never these. */
+export interface KeysOrder {
+  /** `0`-`9`, `*`, `#`, `A`-`D`; 1 to 32 of them. */
+  readonly keys: string;
+  readonly mode: 'event' | 'inband';
+  /** -40 to -3: of each tone, or their mean in dB where there is a twist; the louder one at most -3. */
+  readonly levelDbm0: number;
+  /** How much louder the column (high) tone is than the row's. In events there is no twist. */
+  readonly twistDb: number;
+  /** 20 to 60,000 each. Events go in steps of 20 ms, and their gap is at least 40. */
+  readonly durationMs: number;
+  readonly gapMs: number;
 }
 
 export type ReadBackStyle = 'digits' | 'lastFour' | 'monthYear';
@@ -285,6 +309,8 @@ export interface MediaPort {
   /** Values of these keys may cross to control. Opening wipes type-ahead: it may be card digits. */
   openKeys(legId: LegId, order: { allowed: string; lengthMax: number }): Promise<void>;
   closeKeys(legId: LegId): Promise<void>;
+  /** Sends keys to the leg's peer, one after the other; `keysSent` follows. Refused while the leg pays, or sends others. */
+  sendKeys(legId: LegId, order: KeysOrder): Promise<void>;
   readBack(
     paymentId: PaymentId,
     order: { playId: string; field: FieldName; style: ReadBackStyle; locale: string },

@@ -161,6 +161,7 @@ export class SessionRunner {
       case 'legLost':
         if (event.legId === this.#call.legId) this.callEnded();
         return;
+      case 'keysSent':
       case 'legSilent':
         return;
     }

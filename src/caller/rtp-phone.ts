@@ -24,6 +24,10 @@ const END_PACKETS = 3;
 /** Packets that came early wait for their frame of the recording; more than this is a burst, and the oldest go. */
 const HEARD_WAITING_MAX = 10;
 const EVENT_CODES = '0123456789*#';
+/** An Opus packet of 20 ms that holds silence: RFC 6716 §3.1, full band, one frame. */
+const OPUS_SILENCE = Uint8Array.of(0xf8, 0xff, 0xfe);
+/** Opus counts its timestamps, and those of its events, at 48 kHz (RFC 7587 §4.1). */
+const OPUS_CLOCK_SCALE = 6;
 
 export type KeyStyle = 'event' | 'inband';
 
@@ -58,6 +62,8 @@ export class RtpPhone {
   #frames = 0;
   #remote: { readonly address: string; readonly port: number } | null = null;
   #eventPayloadType = 101;
+  /** Null: PCMU. With Opus it says silence and events only, and hears nothing. */
+  #opusPayloadType: number | null = null;
   #sequenceNumber = Math.floor(Math.random() * 0x8000);
   #timestamp = Math.floor(Math.random() * 0x7fff_ffff);
   readonly #ssrc = Math.floor(Math.random() * 0xffff_ffff);
@@ -112,9 +118,10 @@ export class RtpPhone {
   }
 
   /** Begins to send, and sends to another place from now on. */
-  talkTo(remote: { address: string; port: number; eventPayloadType: number }): void {
+  talkTo(remote: { address: string; port: number; eventPayloadType: number; opusPayloadType?: number }): void {
     this.#remote = remote;
     this.#eventPayloadType = remote.eventPayloadType;
+    this.#opusPayloadType = remote.opusPayloadType ?? null;
     if (this.#timer !== null) return;
     this.#startedAt = this.#clock.now();
     this.#next();
@@ -205,11 +212,12 @@ export class RtpPhone {
     const packet = new RtpPacket();
     packet.setSsrc(this.#ssrc >>> 0);
     packet.setSequenceNumber(this.#sequenceNumber++ & 0xffff);
-    packet.setPayloadType(event === null ? 0 : this.#eventPayloadType);
+    packet.setPayloadType(event === null ? (this.#opusPayloadType ?? 0) : this.#eventPayloadType);
     packet.setMarker(event?.first === true);
     packet.setTimestamp((event === null ? this.#timestamp : this.#eventTimestamp) >>> 0);
-    packet.setPayload(asView(event === null ? this.#audio(keyFrame?.tone ?? null) : eventBytes(event)));
-    this.#timestamp += FRAME_SAMPLES;
+    const scale = this.#opusPayloadType === null ? 1 : OPUS_CLOCK_SCALE;
+    packet.setPayload(asView(event === null ? this.#audio(keyFrame?.tone ?? null) : eventBytes(event, scale)));
+    this.#timestamp += FRAME_SAMPLES * scale;
     const view = packet.getView();
     const { address, port } = this.#remote;
     this.link(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), (bytes) => {
@@ -218,6 +226,7 @@ export class RtpPhone {
   }
 
   #audio(tone: Int16Array | null): Uint8Array {
+    if (this.#opusPayloadType !== null) return OPUS_SILENCE;
     if (this.#saying.length === 0 && tone === null) return new Uint8Array(FRAME_SAMPLES).fill(SILENCE);
     const said = this.#saying.subarray(0, FRAME_SAMPLES);
     this.#saying = this.#saying.subarray(FRAME_SAMPLES);
@@ -276,8 +285,9 @@ function asView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function eventBytes(event: { code: number; end: boolean; durationTs: number }): Uint8Array {
-  return Uint8Array.of(event.code, (event.end ? 0x80 : 0) | 10, event.durationTs >> 8, event.durationTs & 0xff);
+function eventBytes(event: { code: number; end: boolean; durationTs: number }, scale: number): Uint8Array {
+  const durationTs = event.durationTs * scale;
+  return Uint8Array.of(event.code, (event.end ? 0x80 : 0) | 10, durationTs >> 8, durationTs & 0xff);
 }
 
 function join(parts: readonly Int16Array[]): Int16Array {

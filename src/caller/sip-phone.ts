@@ -19,6 +19,8 @@ export interface CallTarget {
   readonly from?: string;
   /** An INVITE without a description: the offer comes with the 200, our answer goes with the ACK. */
   readonly withoutOffer?: boolean;
+  /** Offers Opus alone: then it keys by events and hears nothing. */
+  readonly opus?: boolean;
 }
 
 export interface PhoneCall {
@@ -50,7 +52,7 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
   const agent = new UserAgent({
     uri: from,
     transportOptions: { server: target.server, connectionTimeout: 5, traceSip: false },
-    sessionDescriptionHandlerFactory: () => new Descriptions(media),
+    sessionDescriptionHandlerFactory: () => new Descriptions(media, target.opus === true),
     logBuiltinEnabled: false,
     hackIpInContact: false,
   });
@@ -128,9 +130,11 @@ function stateReached(session: Session, wanted: SessionState): Promise<void> {
 /** Offer and answer of an RTP phone, in the place where sip.js expects a browser. */
 class Descriptions implements SessionDescriptionHandler {
   readonly #media: RtpPhone;
+  readonly #opus: boolean;
 
-  constructor(media: RtpPhone) {
+  constructor(media: RtpPhone, opus: boolean) {
     this.#media = media;
+    this.#opus = opus;
   }
 
   close(): void {}
@@ -147,9 +151,9 @@ class Descriptions implements SessionDescriptionHandler {
       's=-',
       `c=IN IP4 ${address}`,
       't=0 0',
-      `m=audio ${port} RTP/AVP 0 101`,
-      'a=rtpmap:0 PCMU/8000',
-      'a=rtpmap:101 telephone-event/8000',
+      this.#opus ? `m=audio ${port} RTP/AVP 111 101` : `m=audio ${port} RTP/AVP 0 101`,
+      this.#opus ? 'a=rtpmap:111 opus/48000/2' : 'a=rtpmap:0 PCMU/8000',
+      `a=rtpmap:101 telephone-event/${this.#opus ? 48_000 : 8_000}`,
       'a=fmtp:101 0-15',
       'a=ptime:20',
       'a=sendrecv',
@@ -161,9 +165,15 @@ class Descriptions implements SessionDescriptionHandler {
   setDescription(sdp: string): Promise<void> {
     const address = /^c=IN IP4 (\S+)/m.exec(sdp)?.[1];
     const port = Number(/^m=audio (\d+)/m.exec(sdp)?.[1]);
-    const eventPayloadType = Number(/^a=rtpmap:(\d+) telephone-event\/8000/m.exec(sdp)?.[1] ?? 101);
+    const eventPayloadType = Number(/^a=rtpmap:(\d+) telephone-event\/(?:48000|8000)/m.exec(sdp)?.[1] ?? 101);
+    const opus = /^a=rtpmap:(\d+) opus\/48000/m.exec(sdp)?.[1];
     if (address === undefined || !(port > 0)) return Promise.reject(new Error('no audio in the answer'));
-    this.#media.talkTo({ address, port, eventPayloadType });
+    this.#media.talkTo({
+      address,
+      port,
+      eventPayloadType,
+      ...(opus === undefined ? {} : { opusPayloadType: Number(opus) }),
+    });
     return Promise.resolve();
   }
 

@@ -374,6 +374,9 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     openKeys: async (legId, { allowed, lengthMax }) => order(callOf(legId), 'openKeys', { legId, allowed, lengthMax }),
     closeKeys: async (legId) => order(callOf(legId), 'closeKeys', { legId }),
 
+    sendKeys: async (legId, { keys, mode, levelDbm0, twistDb, durationMs, gapMs }) =>
+      order(callOf(legId), 'sendKeys', { legId, keys, mode, levelDbm0, twistDb, durationMs, gapMs }),
+
     readBack: async (
       paymentId,
       { playId, field, style, locale }: { playId: string; field: FieldName; style: ReadBackStyle; locale: string },
@@ -449,6 +452,8 @@ function toMediaEvent(event: Event): MediaEvent {
       const { playId, reason } = event.value;
       return { kind: 'playEnded', playId, reason: reason as 'finished' | 'bargedIn' | 'stopped' };
     }
+    case 'keysSent':
+      return { kind: 'keysSent', legId: event.value.legId };
     case 'legSilent':
       return { kind: 'legSilent', legId: event.value.legId, silentMs: event.value.silentMs };
   }

@@ -4,6 +4,7 @@ import type { SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { CallContext, IncomingCall, LocalMedia, NegotiatedMedia, SipLeg } from '../app/ports.ts';
 import type { Timer } from '../lib/clock.ts';
 import { type ErrorCode, ServiceError } from '../lib/errors.ts';
+import { CODEC_FORMATS } from './codecs.ts';
 import type { SecureOffer } from './crypto.ts';
 import { HEADER_NAMES } from './headers.ts';
 import { Leg } from './leg.ts';
@@ -31,7 +32,7 @@ export interface IncomingParts {
 /** What a call has before its media are known: nothing is sent or expected until `mediaChanged` brings them. */
 function unknownMedia(profile: Profile): NegotiatedMedia {
   const codec = profile.media.codecs[0] ?? 'PCMU';
-  const payloadType = codec === 'PCMU' ? 0 : 8;
+  const { payloadType } = CODEC_FORMATS[codec];
   return {
     remoteAddress: '0.0.0.0',
     remotePort: 9,

@@ -2,6 +2,20 @@ import { isIP } from 'node:net';
 import type { LocalMedia, MediaSecurity, NegotiatedMedia } from '../app/ports.ts';
 import type { Sensitive } from '../lib/sensitive.ts';
 import {
+  CODEC_FORMATS,
+  type Codec,
+  formatLines,
+  NOISE_PAYLOAD_TYPE,
+  OFFERED_EVENTS,
+  OFFERED_RED,
+  type OurFormats,
+  pickCodec,
+  pickEvent,
+  pickRed,
+  ptimeOf,
+  type SideFormat,
+} from './codecs.ts';
+import {
   type CryptoAttribute,
   type CryptoFault,
   isSameKey,
@@ -12,21 +26,12 @@ import {
   writeCrypto,
 } from './crypto.ts';
 import { PTIME_MS_MAX, PTIME_MS_MIN } from './limits.ts';
-import {
-  type Direction,
-  isUnicast,
-  isUnspecified,
-  type SdpFormat,
-  type SdpMedia,
-  type SessionDescription,
-} from './sdp.ts';
+import { type Direction, isUnicast, isUnspecified, type SdpMedia, type SessionDescription } from './sdp.ts';
 
 /*
- * Offer and answer (RFC 3264) for one G.711 audio stream, pure: descriptions in, what was agreed out. Secure media by
+ * Offer and answer (RFC 3264) for one audio stream, pure: descriptions in, what was agreed out. Secure media by
  * RFC 4568, or by RFC 8643 where the peer need not: RTP/AVP with a=crypto, and whoever knows no SRTP passes it over.
  */
-
-export type Codec = NegotiatedMedia['codec'];
 
 /** What a profile lets a call agree to. */
 export interface MediaPolicy {
@@ -36,6 +41,10 @@ export interface MediaPolicy {
   readonly dtmf: NegotiatedMedia['dtmf'];
   /** Absent: off. */
   readonly srtp?: 'require' | 'prefer' | 'off';
+  /** RFC 2198 for events: true offers it, false refuses it; where nothing is said it is taken if offered. */
+  readonly redundantEvents?: boolean;
+  /** Whether silence of ours is announced (RFC 3389) to a peer that takes it. */
+  readonly comfortNoise?: boolean;
 }
 
 export type OfferFault =
@@ -47,7 +56,7 @@ export type OfferFault =
   | `a=crypto with ${CryptoFault}`
   | 'answer has no a=crypto of those offered'
   | 'transport is not RTP/AVP'
-  | 'no PCMU or PCMA that the profile allows'
+  | 'no codec that the profile allows'
   | 'no telephone-event, which the profile demands'
   | 'address is not a unicast IP address'
   | 'every audio stream is disabled'
@@ -77,9 +86,6 @@ export interface Origin {
   readonly sessionId: string;
   readonly version: number;
 }
-
-const STATIC_PAYLOAD_TYPE: Readonly<Record<Codec, number>> = { PCMU: 0, PCMA: 8 };
-const OFFERED_EVENT_PAYLOAD_TYPE = 101;
 
 /**
  * Settles an offer, or says why it cannot be. The first audio stream that can be taken; where the profile prefers secure
@@ -122,7 +128,7 @@ const FAULT_RANK: readonly string[] = [
   'secure media without a=crypto',
   'a=crypto with ',
   'address is not a unicast IP address',
-  'no PCMU or PCMA that the profile allows',
+  'no codec that the profile allows',
   'no telephone-event, which the profile demands',
 ];
 
@@ -145,11 +151,15 @@ function settleStream(stream: SdpMedia, policy: MediaPolicy, manner: Manner): Se
   if (typeof crypto === 'string') return { ok: false, fault: crypto };
 
   const audio = pickCodec(stream.encodings, policy.codecs);
-  if (audio === null) return { ok: false, fault: 'no PCMU or PCMA that the profile allows' };
-  const event = policy.dtmf === 'inband' ? null : pickEvent(stream.encodings);
+  if (audio === null) return { ok: false, fault: 'no codec that the profile allows' };
+  const event = policy.dtmf === 'inband' ? null : pickEvent(stream.encodings, audio.codec);
   if (event === null && policy.dtmf === 'event') {
     return { ok: false, fault: 'no telephone-event, which the profile demands' };
   }
+  const { clockRate } = CODEC_FORMATS[audio.codec];
+  const isAudioClock = event?.clockRate === clockRate;
+  const red = event === null || policy.redundantEvents === false ? null : pickRed(stream.encodings, event);
+  const noise = policy.comfortNoise === true && clockRate === 8000 && hasNoise(stream);
   const address = stream.address ?? '';
   const media: NegotiatedMedia = {
     remoteAddress: address,
@@ -159,11 +169,15 @@ function settleStream(stream: SdpMedia, policy: MediaPolicy, manner: Manner): Se
     sendPayloadType: audio.payloadType,
     receivePayloadType: audio.payloadType,
     // An event clock other than the audio's can be heard, because a press is told by its timestamp alone, but we send none.
-    sendEventPayloadType: event !== null && event.clockRate === 8000 ? event.payloadType : null,
+    sendEventPayloadType: event !== null && isAudioClock ? event.payloadType : null,
     receiveEventPayloadType: event?.payloadType ?? null,
-    ptimeMs: ptimeToSend(stream, policy),
+    ptimeMs: ptimeOf(audio.codec, ptimeToSend(stream, policy)),
     direction: isUnspecified(address) ? withoutSending(reverse(stream.direction)) : reverse(stream.direction),
     dtmf: policy.dtmf,
+    ...(event === null || event.clockRate === 8000 ? {} : { eventClockRate: event.clockRate }),
+    ...(red === null ? {} : { receiveRedPayloadType: red.payloadType }),
+    ...(red === null || !isAudioClock ? {} : { sendRedPayloadType: red.payloadType }),
+    ...(noise ? { sendNoise: true } : {}),
   };
   return { ok: true, stream: { media, eventClockRate: event?.clockRate ?? 8000, offered: crypto } };
 }
@@ -190,21 +204,17 @@ function pickCrypto({ crypto, protocol }: SdpMedia): CryptoAttribute | OfferFaul
   return protocol === 'RTP/SAVP' ? 'secure media without a=crypto' : 'no secure media, which the profile demands';
 }
 
-function pickCodec(
-  encodings: readonly SdpFormat[],
-  allowed: readonly Codec[],
-): { codec: Codec; payloadType: number } | null {
-  for (const codec of allowed) {
-    const format = encodings.find((candidate) => candidate.encoding === codec && candidate.clockRate === 8000);
-    if (format !== undefined) return { codec, payloadType: format.payloadType };
-  }
-  return null;
+function hasNoise(stream: SdpMedia): boolean {
+  return stream.encodings.some(({ encoding, payloadType }) => encoding === 'CN' && payloadType === NOISE_PAYLOAD_TYPE);
 }
 
-/** An event with the audio's clock first: then its timestamps and the audio's stand on one line. */
-function pickEvent(encodings: readonly SdpFormat[]): SdpFormat | null {
-  const events = encodings.filter((candidate) => candidate.encoding === 'TELEPHONE-EVENT');
-  return events.find((candidate) => candidate.clockRate === 8000) ?? events[0] ?? null;
+function sideFormat(payloadType: number | null, clockRate: number): SideFormat[] {
+  return payloadType === null ? [] : [{ payloadType, clockRate }];
+}
+
+/** The number that our offer gave to what the answer chose; an answer may choose only what was offered. */
+function offered(formats: readonly SideFormat[], clockRate: number): number | null {
+  return formats.find((format) => format.clockRate === clockRate)?.payloadType ?? null;
 }
 
 /** `a=ptime` is what the peer wants to receive (RFC 3264 §5.1); we send it in steps of 10 ms, within `a=maxptime`. */
@@ -232,7 +242,9 @@ export function writeAnswer(agreed: AgreedAnswer, local: LocalMedia, origin: Ori
       protocol: line.protocol,
       crypto: agreed.crypto === null ? [] : [agreed.crypto],
       codecs: [[media.receivePayloadType, media.codec]],
-      event: media.receiveEventPayloadType === null ? null : [media.receiveEventPayloadType, agreed.eventClockRate],
+      events: sideFormat(media.receiveEventPayloadType, agreed.eventClockRate),
+      red: sideFormat(media.receiveRedPayloadType ?? null, agreed.eventClockRate),
+      comfortNoise: media.sendNoise === true,
       ptimeMs: media.ptimeMs,
       direction: media.direction,
     });
@@ -267,12 +279,16 @@ export function writeOffer(
   origin: Origin,
   secure: SecureOffer | null = null,
 ): string {
+  const clockRates = new Set(policy.codecs.map((codec) => CODEC_FORMATS[codec].clockRate));
+  const isUsed = ({ clockRate }: SideFormat) => clockRates.has(clockRate);
   const streams = audioLines({
     port: local.port,
     protocol: secure?.protocol ?? 'RTP/AVP',
     crypto: secure?.crypto ?? [],
-    codecs: policy.codecs.map((codec) => [STATIC_PAYLOAD_TYPE[codec], codec] as const),
-    event: policy.dtmf === 'inband' ? null : [OFFERED_EVENT_PAYLOAD_TYPE, 8000],
+    codecs: policy.codecs.map((codec) => [CODEC_FORMATS[codec].payloadType, codec] as const),
+    events: policy.dtmf === 'inband' ? [] : OFFERED_EVENTS.filter(isUsed),
+    red: policy.dtmf !== 'inband' && policy.redundantEvents === true ? OFFERED_RED.filter(isUsed) : [],
+    comfortNoise: policy.comfortNoise === true && clockRates.has(8000),
     ptimeMs: policy.ptimeMs,
     direction: 'sendrecv',
   });
@@ -300,15 +316,16 @@ export function settleAnswer(
   const manner = security === null ? 'plain' : 'secure';
   const settled = settleStream(stream, { ...policy, codecs: answeredOrder(stream, policy.codecs) }, manner);
   if (!settled.ok) {
-    const none = settled.fault === 'no PCMU or PCMA that the profile allows';
+    const none = settled.fault === 'no codec that the profile allows';
     return { ok: false, fault: none ? 'answer chose a format that was not offered' : settled.fault };
   }
   const { media, eventClockRate } = settled.stream;
+  const ourRed = offered(OFFERED_RED, eventClockRate);
   const agreed: NegotiatedMedia = {
     ...media,
-    receivePayloadType: STATIC_PAYLOAD_TYPE[media.codec],
-    sendEventPayloadType: eventClockRate === 8000 ? media.sendEventPayloadType : null,
-    receiveEventPayloadType: media.receiveEventPayloadType === null ? null : OFFERED_EVENT_PAYLOAD_TYPE,
+    receivePayloadType: CODEC_FORMATS[media.codec].payloadType,
+    receiveEventPayloadType: media.receiveEventPayloadType === null ? null : offered(OFFERED_EVENTS, eventClockRate),
+    ...(media.receiveRedPayloadType === undefined || ourRed === null ? {} : { receiveRedPayloadType: ourRed }),
     ...(security === null ? {} : { security }),
   };
   const lines = [{ kind: stream.kind, protocol: stream.protocol, formats: stream.formats }];
@@ -333,23 +350,20 @@ function answeredOrder(stream: SdpMedia, codecs: readonly Codec[]): Codec[] {
     .filter((name): name is Codec => codecs.includes(name as Codec));
 }
 
-function audioLines(audio: {
-  port: number;
-  protocol: string;
-  crypto: readonly CryptoAttribute[];
-  codecs: readonly (readonly [number, Codec])[];
-  event: readonly [payloadType: number, clockRate: number] | null;
-  ptimeMs: number;
-  direction: Direction;
-}): string[] {
-  const formats = [...audio.codecs.map(([payloadType]) => payloadType), ...(audio.event ? [audio.event[0]] : [])];
+function audioLines(
+  audio: OurFormats & {
+    port: number;
+    protocol: string;
+    crypto: readonly CryptoAttribute[];
+    ptimeMs: number;
+    direction: Direction;
+  },
+): string[] {
+  const { payloadTypes, attributes } = formatLines(audio);
   return [
-    `m=audio ${audio.port} ${audio.protocol} ${formats.join(' ')}`,
+    `m=audio ${audio.port} ${audio.protocol} ${payloadTypes.join(' ')}`,
     ...audio.crypto.map(writeCrypto),
-    ...audio.codecs.map(([payloadType, codec]) => `a=rtpmap:${payloadType} ${codec}/8000`),
-    ...(audio.event
-      ? [`a=rtpmap:${audio.event[0]} telephone-event/${audio.event[1]}`, `a=fmtp:${audio.event[0]} 0-15`]
-      : []),
+    ...attributes,
     `a=ptime:${audio.ptimeMs}`,
     `a=maxptime:${PTIME_MS_MAX}`,
     `a=${audio.direction}`,

@@ -30,10 +30,10 @@ export const ProfileSchema = Type.Object(
     ),
     media: Type.Object(
       {
-        codecs: Type.Array(Type.Enum(['PCMU', 'PCMA']), {
+        codecs: Type.Array(Type.Enum(['PCMU', 'PCMA', 'G722', 'OPUS']), {
           minItems: 1,
-          maxItems: 2,
-          description: 'The first that the peer also has is taken.',
+          maxItems: 4,
+          description: 'The first that the peer also has is taken. All are heard and sent at 8 kHz.',
         }),
         ptimeMs: Type.Enum([10, 20, 30, 40, 50, 60], { description: 'What we ask for; a peer may ask for another.' }),
         dtmf: Type.Enum(['auto', 'event', 'inband'], {
@@ -48,6 +48,15 @@ export const ProfileSchema = Type.Object(
               'where the peer can, otherwise in clear. off, as without this key: in clear only. The keys are as secret ' +
               'as the SIP that carries them.',
           }),
+        ),
+        redundantEvents: Type.Optional(
+          Type.Boolean({
+            description:
+              'RFC 2198 for telephone-events: true offers it, false refuses it; without this it is taken if offered.',
+          }),
+        ),
+        comfortNoise: Type.Optional(
+          Type.Boolean({ description: 'Whether silence of ours is announced (RFC 3389) to a peer that takes it.' }),
         ),
       },
       { additionalProperties: false },

@@ -11,6 +11,7 @@ declare module 'sdp-transform' {
     ptime?: number | string;
     maxptime?: number | string;
     rtcp?: { port?: number | string; address?: string | number };
+    fmtp?: { payload?: number | string; config?: string | number }[];
     rtp?: { payload?: number | string; codec?: string | number; rate?: number | string; encoding?: number | string }[];
   }
 

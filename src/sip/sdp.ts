@@ -10,6 +10,8 @@ export interface SdpFormat {
   /** Encoding name in capitals: `PCMU`, `TELEPHONE-EVENT`. */
   readonly encoding: string;
   readonly clockRate: number;
+  /** The text of its `a=fmtp`, empty where there is none. */
+  readonly parameters: string;
 }
 
 /** One m-line with its attributes, session-level ones included where it has none of its own. */
@@ -51,6 +53,7 @@ const STATIC_ENCODINGS: ReadonlyMap<number, string> = new Map([
   [4, 'G723'],
   [8, 'PCMA'],
   [9, 'G722'],
+  [13, 'CN'],
   [18, 'G729'],
 ]);
 
@@ -90,7 +93,7 @@ export function parseSdp(text: string): ParsedSdp {
       port,
       protocol: match[3] ?? '',
       formats,
-      encodings: encodingsOf(formats, own.rtp ?? []),
+      encodings: encodingsOf(formats, own.rtp ?? [], own.fmtp ?? []),
       address: address === undefined ? null : String(address),
       direction: asDirection(own.direction ?? loose.direction),
       ptimeMs: asMilliseconds(own.ptime ?? loose.ptime),
@@ -124,21 +127,24 @@ function cryptoOf(lines: readonly string[]): ParsedCrypto[] {
 function encodingsOf(
   formats: readonly string[],
   rtpmaps: readonly { payload?: number | string; codec?: string | number; rate?: number | string }[],
+  fmtps: readonly { payload?: number | string; config?: string | number }[],
 ): SdpFormat[] {
   const encodings: SdpFormat[] = [];
   for (const format of formats) {
     if (!/^\d{1,3}$/.test(format)) continue;
     const payloadType = Number(format);
     if (payloadType > 127) continue;
+    const fmtp = fmtps.find((candidate) => String(candidate.payload) === format);
+    const parameters = String(fmtp?.config ?? '').trim();
     const rtpmap = rtpmaps.find((candidate) => String(candidate.payload) === format);
     if (rtpmap !== undefined) {
       const clockRate = Number(rtpmap.rate);
       if (!Number.isInteger(clockRate) || clockRate <= 0) continue;
-      encodings.push({ payloadType, encoding: String(rtpmap.codec ?? '').toUpperCase(), clockRate });
+      encodings.push({ payloadType, encoding: String(rtpmap.codec ?? '').toUpperCase(), clockRate, parameters });
       continue;
     }
     const encoding = STATIC_ENCODINGS.get(payloadType);
-    if (encoding !== undefined) encodings.push({ payloadType, encoding, clockRate: 8000 });
+    if (encoding !== undefined) encodings.push({ payloadType, encoding, clockRate: 8000, parameters });
   }
   return encodings;
 }

@@ -34,6 +34,7 @@ export const EVENT_KINDS = {
   8: 'sourceLearned',
   9: 'relayedKey',
   10: 'maskChanged',
+  11: 'keysSent',
 } as const;
 export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
 
@@ -59,6 +60,12 @@ export const SRTP_SUITES = [
 ] as const;
 /** RFC 4733 event codes of the keys of a caller; A to D are no keys of ours. */
 export const EVENT_KEYS = '0123456789*#';
+/** RFC 4733 event codes of what may be sent; the index is the code. */
+export const SENDABLE_KEYS = '0123456789*#ABCD';
+/** `enum KeyMode`. */
+export const KEY_MODES = ['event', 'inband'] as const;
+/** `enum Codec`. */
+export const CODECS: Readonly<Record<string, number>> = { PCMU: 0, PCMA: 8, G722: 9, OPUS: 96 };
 /** `enum EngineFault`, in words. */
 export const FAULTS = [
   '',
@@ -70,6 +77,7 @@ export const FAULTS = [
   'the command ring is full',
   'a limit is reached',
   'an argument that the engine does not take',
+  'no telephone-event was agreed on this leg',
 ] as const;
 
 /** Orders of `legOrder`. */

@@ -3,18 +3,21 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import brands from '../card/brands.json' with { type: 'json' };
 import {
+  CODECS,
   DTMF_MODES,
   EVENT,
   EVENT_KINDS,
   type EventKind,
   FAULTS,
+  KEY_MODES,
   LEG_ORDERS,
+  SENDABLE_KEYS,
   SRTP_SUITES,
   STATS_LENGTH,
   VOICE_LENGTH,
 } from './contract.ts';
 import type { NativeOfflineDecoder } from './offline.ts';
-import type { WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
+import type { Orders, WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
 
 /** What the addon exports; native/addon says what each takes. */
 interface NativeEngine {
@@ -42,6 +45,7 @@ interface NativeEngine {
   play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean): number;
   openField(request: number, leg: number, field: number, lengthMin: number, lengthMax: number, brands: number): number;
   openKeys(request: number, leg: number, allowedEvents: number, lengthMax: number): number;
+  sendKeys(request: number, leg: number, events: Uint8Array, numbers: Float64Array): number;
   readBack(request: number, leg: number, field: number, style: number, locale: number): number;
   legOrder(which: number, request: number, leg: number, field: number): number;
   setToday(year: number, month: number): number;
@@ -100,6 +104,8 @@ export interface EngineOptions {
   readonly onEvent: (event: EngineEvent) => void;
 }
 
+const BAD_ARGUMENT = FAULTS.indexOf('an argument that the engine does not take');
+
 /** `masked`: during `from`'s payment through its mask, and not at all while that is not armed. */
 export interface EngineRoute {
   readonly from: number;
@@ -109,7 +115,6 @@ export interface EngineRoute {
 
 export type LegOrderName = keyof typeof LEG_ORDERS;
 
-const BAD_ARGUMENT = FAULTS.indexOf('an argument that the engine does not take');
 const DRAIN_BYTES = 64 * EVENT.size * 16;
 const BRAND_NAMES = brands.brands.map((brand) => brand.name);
 
@@ -206,6 +211,16 @@ export class Engine {
     refuse(this.#native.openKeys(request, leg, allowedEvents, lengthMax));
   }
 
+  /** Limits stand natively; a key that is none is refused as one. */
+  sendKeys(request: number, leg: number, order: Omit<Orders['sendKeys'], 'legId'>): void {
+    const events = Uint8Array.from(order.keys, (key) => SENDABLE_KEYS.indexOf(key));
+    const mode = (KEY_MODES as readonly string[]).indexOf(order.mode);
+    const whole = [order.durationMs, order.gapMs].every((ms) => Number.isInteger(ms) && ms >= 0 && ms <= 0xffff);
+    if (events.length === 0 || mode < 0 || !whole) throw new EngineRefusal(BAD_ARGUMENT);
+    const numbers = Float64Array.of(mode, order.levelDbm0, order.twistDb, order.durationMs, order.gapMs);
+    refuse(this.#native.sendKeys(request, leg, events, numbers));
+  }
+
   readBack(request: number, leg: number, field: number, style: number, locale: number): void {
     refuse(this.#native.readBack(request, leg, field, style, locale));
   }
@@ -291,9 +306,10 @@ function refuse(fault: number): void {
 }
 
 function mediaNumbers(media: WireMedia | undefined): Int32Array {
-  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0, 0, 0);
+  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0, 0, 0, 8000, -1, -1, 0);
   return Int32Array.of(
-    media.codec === 'PCMA' ? 8 : 0,
+    // A codec that the engine does not have is refused there.
+    CODECS[media.codec] ?? 0x7f,
     media.sendPayloadType,
     media.receivePayloadType,
     media.sendEventPayloadType ?? -1,
@@ -304,6 +320,10 @@ function mediaNumbers(media: WireMedia | undefined): Int32Array {
     Math.max(0, (DTMF_MODES as readonly string[]).indexOf(media.dtmf)),
     suiteNumber(media.srtp),
     media.srtp?.receiveRocMax ?? 0,
+    media.eventClockRate || 8000,
+    media.sendRedPayloadType ?? -1,
+    media.receiveRedPayloadType ?? -1,
+    media.sendNoise ? 1 : 0,
   );
 }
 

@@ -162,6 +162,9 @@ export class Host {
       case 'openKey':
         emit(leg.callId, { kind: 'openKey', value: { key: EVENT_KEYS[event.code] ?? '' } });
         return;
+      case 'keysSent':
+        emit(leg.callId, { kind: 'keysSent', value: { legId: leg.legId } });
+        return;
       case 'legSilent':
         emit(leg.callId, { kind: 'legSilent', value: { legId: leg.legId, silentMs: event.valueMs } });
         return;
@@ -253,6 +256,12 @@ export class Host {
       case 'closeKeys':
         await this.#order('closeKeys', this.#leg(order.value.legId).handle);
         return done();
+      case 'sendKeys': {
+        const { legId, ...keys } = order.value;
+        const leg = this.#leg(legId);
+        await this.#ask((request) => engine.sendKeys(request, leg.handle, keys)).catch(explainKeys);
+        return done();
+      }
       case 'readBack':
         return this.#readBack(order.value);
       case 'send': {
@@ -407,6 +416,13 @@ export class Host {
     this.#plays.delete(request);
     return new EngineRefusal(code);
   }
+}
+
+/** What cannot be sent is the order's fault; that others are being sent is not. */
+function explainKeys(error: unknown): never {
+  const isAnswered = error instanceof EngineRefusal && CODE_OF_FAULT[error.fault] !== undefined;
+  if (error instanceof EngineRefusal && !isAnswered) throw new HostFault('REQUEST_INVALID', error.message);
+  throw error;
 }
 
 const done = (): Answer => ({ kind: 'done', value: {} });

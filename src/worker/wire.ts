@@ -32,6 +32,10 @@ export interface WireMedia {
   readonly dtmf: string;
   /** Absent: plain RTP. */
   readonly srtp?: WireSrtp;
+  readonly eventClockRate?: number;
+  readonly sendRedPayloadType?: number;
+  readonly receiveRedPayloadType?: number;
+  readonly sendNoise?: boolean;
 }
 
 export interface WireHeader {
@@ -56,6 +60,15 @@ export interface Orders {
   wipeField: { paymentId: string; field: string };
   openKeys: { legId: string; allowed: string; lengthMax: number };
   closeKeys: { legId: string };
+  sendKeys: {
+    legId: string;
+    keys: string;
+    mode: string;
+    levelDbm0: number;
+    twistDb: number;
+    durationMs: number;
+    gapMs: number;
+  };
   readBack: { paymentId: string; playId: string; field: string; style: string; locale: string };
   send: {
     paymentId?: string;
@@ -118,6 +131,7 @@ export interface Events {
   fieldEnded: { field: string; by: string; facts: WireFacts };
   openKey: { key: string };
   playEnded: { playId: string; reason: string };
+  keysSent: { legId: string };
   legSilent: { legId: string; silentMs: number };
 }
 

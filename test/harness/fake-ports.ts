@@ -311,6 +311,7 @@ export class FakeWorld {
         });
       },
       closeKeys: async () => this.#enter('closeKeys'),
+      sendKeys: async () => this.#enter('sendKeys'),
       readBack: async (_, { playId, field }) => {
         this.#enter(`readBack ${field}`);
         this.#soon(() => this.emit({ kind: 'playEnded', playId, reason: 'finished' }));

@@ -43,6 +43,7 @@ export interface Order {
   readonly reference: string | null;
   readonly flow?: string;
   readonly withoutOffer?: boolean;
+  readonly opus?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -57,6 +58,7 @@ export async function call(server: TestServer, order: Order, wsPort = server.por
     server: `ws://127.0.0.1:${wsPort}`,
     uri: ['sip:pay@127.0.0.1', ...parameters].join(';'),
     withoutOffer: order.withoutOffer === true,
+    opus: order.opus === true,
     headers: order.headers ?? {},
   };
   const phone = await placeCall(target, systemClock);

@@ -197,6 +197,77 @@ describe('a worker and its client', () => {
     await client.closeLeg('le_5');
   });
 
+  it("send control's own keys as events and as tones, and say when they are out", async () => {
+    const order = { keys: '1#D', levelDbm0: -10, twistDb: 2, durationMs: 60, gapMs: 60 } as const;
+    const events: MediaEvent[] = [];
+    const packets: Buffer[] = [];
+    const hear = (packet: Buffer) => packets.push(packet);
+    phone.on('message', hear);
+    await client.openLeg({ callId: 'ca_keys', legId: 'le_keys', media: media() });
+    client.listen('ca_keys', (event) => events.push(event));
+    const sent = () => events.filter((event) => event.kind === 'keysSent').length;
+
+    await client.sendKeys('le_keys', { ...order, mode: 'event' });
+    await expect(client.sendKeys('le_keys', { ...order, mode: 'event' })).rejects.toMatchObject({
+      code: 'CALL_LIMIT_REACHED',
+    });
+    await until(() => sent() === 1);
+    const first = packets.filter((packet) => packet[1] === (0x80 | 101));
+    expect(first.map((packet) => packet[12])).toEqual([1, 11, 15]);
+    const last = packets.filter((packet) => packet[1] === 101 && ((packet[13] ?? 0) & 0x80) !== 0);
+    expect(new Set(last.map((packet) => packet.readUInt16BE(14)))).toEqual(new Set([480]));
+
+    packets.length = 0;
+    await client.sendKeys('le_keys', { ...order, mode: 'inband' });
+    await until(() => sent() === 2);
+    phone.off('message', hear);
+    const loud = packets.filter((packet) => packet.subarray(12).some((code) => code !== 0xff)).length;
+    // 60 ms of tone each, which may lie across four packets.
+    expect(loud).toBeGreaterThanOrEqual(9);
+    expect(loud).toBeLessThanOrEqual(12);
+    expect(packets.some((packet) => (packet[1] ?? 0) % 128 === 101)).toBe(false);
+
+    for (const wrong of [{ keys: '' }, { keys: '1E' }, { levelDbm0: 0 }, { durationMs: 5 }, { gapMs: 70_000 }]) {
+      const refused = client.sendKeys('le_keys', { ...order, mode: 'event', ...wrong });
+      await expect(refused).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+    }
+    // Who pays would hear them as his own.
+    await client.beginPayment('ca_keys', 'pa_keys', 'le_keys');
+    await expect(client.sendKeys('le_keys', { ...order, mode: 'inband' })).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+    });
+    await client.closeLeg('le_keys');
+  });
+
+  it('change the codec of a leg, back and forth', async () => {
+    const wide = {
+      ...media(),
+      codec: 'OPUS',
+      sendPayloadType: 96,
+      receivePayloadType: 96,
+      eventClockRate: 48_000,
+    } as const;
+    await client.openLeg({ callId: 'ca_codec', legId: 'le_codec', media: wide });
+    const heard = new Set<number>();
+    const hear = (packet: Buffer) => heard.add((packet[1] ?? 0) & 0x7f);
+    phone.on('message', hear);
+    await until(() => heard.has(96));
+    for (const [codec, payloadType] of [
+      ['G722', 9],
+      ['PCMA', 8],
+      ['OPUS', 97],
+      ['PCMU', 0],
+    ] as const) {
+      const changed = { ...media(), codec, sendPayloadType: payloadType, receivePayloadType: payloadType };
+      await client.updateLeg('le_codec', changed);
+      await until(() => heard.has(payloadType));
+    }
+    phone.off('message', hear);
+    const fast = { ...wide, ptimeMs: 30 };
+    await expect(client.updateLeg('le_codec', fast)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await client.closeLeg('le_codec');
+  });
+
   it('refuse what is not there, with a code', async () => {
     await client.openLeg({ callId: 'ca_2', legId: 'le_2', media: media() });
     await expect(client.play('le_2', { playId: 'pl_2', recordings: ['no-such'], bargeIn: true })).rejects.toMatchObject(

@@ -73,13 +73,11 @@ describe('answering an offer', () => {
   });
 
   it('believes the rtpmap where it gives a static payload type to something else', () => {
-    expect(fault(settle('m=audio 4000 RTP/AVP 0\na=rtpmap:0 opus/48000'))).toBe(
-      'no PCMU or PCMA that the profile allows',
-    );
+    expect(fault(settle('m=audio 4000 RTP/AVP 0\na=rtpmap:0 opus/48000'))).toBe('no codec that the profile allows');
   });
 
   it.each([
-    ['no codec in common', 'm=audio 4000 RTP/AVP 9 18', 'no PCMU or PCMA that the profile allows'],
+    ['no codec in common', 'm=audio 4000 RTP/AVP 9 18', 'no codec that the profile allows'],
     ['secure media', 'm=audio 4000 RTP/SAVP 0', 'secure media only'],
     ['DTLS media', 'm=audio 4000 UDP/TLS/RTP/SAVPF 0', 'secure media only'],
     ['a fax', 'm=image 4000 udptl t38', 'no audio stream'],
@@ -173,6 +171,130 @@ describe('answering an offer', () => {
   });
 });
 
+describe('wide codecs', () => {
+  const WIDE: Partial<MediaPolicy> = { codecs: ['OPUS', 'G722', 'PCMU'] };
+  const BROWSER = `m=audio 4000 RTP/AVP 111 63 9 0 13 110 126
+    a=rtpmap:111 opus/48000/2
+    a=fmtp:111 minptime=10;useinbandfec=1
+    a=rtpmap:63 red/48000/2
+    a=fmtp:63 111/111
+    a=rtpmap:110 telephone-event/48000
+    a=rtpmap:126 telephone-event/8000`;
+
+  it.each([
+    // The clock of the events is the RTP clock of the audio, which for G722 is 8000 (RFC 3551 §4.5.2).
+    ['OPUS', ['OPUS'], 111, 110, 48_000],
+    ['OPUS', ['OPUS', 'PCMU'], 111, 110, 48_000],
+    ['G722', ['G722', 'OPUS'], 9, 126, undefined],
+    ['PCMU', ['PCMU', 'OPUS'], 0, 126, undefined],
+  ] as const)('takes %s by the policy %j with the events of its clock', (codec, codecs, type, event, clock) => {
+    const agreed = media(settle(BROWSER, { codecs }));
+    expect([agreed.codec, agreed.sendPayloadType, agreed.sendEventPayloadType, agreed.eventClockRate]).toEqual([
+      codec,
+      type,
+      event,
+      clock,
+    ]);
+    // A browser's `red` says audio again; that is another thing.
+    expect(agreed.receiveRedPayloadType).toBeUndefined();
+  });
+
+  it('answers Opus as RFC 7587 wants it, with what we can play', () => {
+    const settled = settle(BROWSER, WIDE);
+    if (!settled.ok) throw new Error(settled.fault);
+    const answer = writeAnswer(settled.agreed, LOCAL, ORIGIN);
+    expect(answer).toContain('m=audio 20000 RTP/AVP 111 110\r\na=rtpmap:111 opus/48000/2\r\n');
+    expect(answer).toContain('a=fmtp:111 maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1\r\n');
+    expect(answer).toContain('a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-15\r\n');
+  });
+
+  it.each([
+    ['m=audio 4000 RTP/AVP 9', 'G722'],
+    ['m=audio 4000 RTP/AVP 97\na=rtpmap:97 G722/8000', 'G722'],
+    ['m=audio 4000 RTP/AVP 97\na=rtpmap:97 OPUS/48000/2', 'OPUS'],
+    ['m=audio 4000 RTP/AVP 97 9 0\na=rtpmap:97 opus/16000', 'G722'],
+    ['m=audio 4000 RTP/AVP 9 0\na=rtpmap:9 G722/16000', 'PCMU'],
+  ])('finds in %j %s', (lines, codec) => {
+    expect(media(settle(lines, WIDE)).codec).toBe(codec);
+  });
+
+  it.each([
+    ['a=ptime:30', 20],
+    ['a=ptime:50', 40],
+    ['a=ptime:60', 60],
+    ['a=ptime:10', 10],
+  ])('sends Opus at %s as %i ms: it has no frames of 30 or 50', (attribute, expected) => {
+    expect(media(settle(`m=audio 4000 RTP/AVP 97\na=rtpmap:97 opus/48000/2\n${attribute}`, WIDE)).ptimeMs).toBe(
+      expected,
+    );
+  });
+
+  it('refuses where nothing fits', () => {
+    expect(fault(settle('m=audio 4000 RTP/AVP 0 8', { codecs: ['OPUS', 'G722'] }))).toBe(
+      'no codec that the profile allows',
+    );
+  });
+
+  it('offers one telephone-event for each clock that its codecs use', () => {
+    const offer = writeOffer({ ...POLICY, ...WIDE }, LOCAL, ORIGIN);
+    expect(offer).toContain('m=audio 20000 RTP/AVP 96 9 0 101 102\r\n');
+    expect(offer).toContain('a=rtpmap:101 telephone-event/8000\r\n');
+    expect(offer).toContain('a=rtpmap:102 telephone-event/48000\r\n');
+    expect(writeOffer({ ...POLICY, codecs: ['OPUS'] }, LOCAL, ORIGIN)).toContain('m=audio 20000 RTP/AVP 96 102\r\n');
+  });
+
+  it('hears and sends with the numbers of the codec that the answer chose', () => {
+    const answer = read(
+      sdp('m=audio 5000 RTP/AVP 107 99\na=rtpmap:107 opus/48000/2\na=rtpmap:99 telephone-event/48000'),
+    );
+    const agreed = media(settleAnswer(answer, { ...POLICY, ...WIDE }));
+    expect(agreed).toMatchObject({ sendPayloadType: 107, receivePayloadType: 96, eventClockRate: 48_000 });
+    expect([agreed.sendEventPayloadType, agreed.receiveEventPayloadType]).toEqual([99, 102]);
+  });
+});
+
+describe('redundant events and comfort noise', () => {
+  const OFFER = `m=audio 4000 RTP/AVP 0 13 97 101
+    a=rtpmap:97 red/8000
+    a=fmtp:97 101/101/101
+    a=rtpmap:101 telephone-event/8000`;
+
+  it('takes RED for events where it is offered and not refused', () => {
+    const settled = settle(OFFER);
+    expect(media(settled)).toMatchObject({ sendRedPayloadType: 97, receiveRedPayloadType: 97 });
+    if (settled.ok) {
+      expect(writeAnswer(settled.agreed, LOCAL, ORIGIN)).toContain('a=rtpmap:97 red/8000\r\na=fmtp:97 101/101/101\r\n');
+    }
+    expect(media(settle(OFFER, { redundantEvents: false })).receiveRedPayloadType).toBeUndefined();
+    expect(media(settle(OFFER, { dtmf: 'inband' })).receiveRedPayloadType).toBeUndefined();
+    expect(media(settle(OFFER.replace('101/101/101', '0/0'))).receiveRedPayloadType).toBeUndefined();
+  });
+
+  it('offers RED where the profile wants it, and reads the answer', () => {
+    const policy = { ...POLICY, redundantEvents: true };
+    expect(writeOffer(policy, LOCAL, ORIGIN)).toContain('m=audio 20000 RTP/AVP 0 8 101 97\r\n');
+    expect(writeOffer(POLICY, LOCAL, ORIGIN)).not.toContain('red/');
+    const answer = read(
+      sdp(`m=audio 5000 RTP/AVP 0 100 98
+        a=rtpmap:100 telephone-event/8000
+        a=rtpmap:98 red/8000
+        a=fmtp:98 100/100`),
+    );
+    expect(media(settleAnswer(answer, policy))).toMatchObject({ sendRedPayloadType: 98, receiveRedPayloadType: 97 });
+  });
+
+  it('announces silence only to a peer that takes it, where the profile wants it', () => {
+    expect(media(settle(OFFER)).sendNoise).toBeUndefined();
+    const settled = settle(OFFER, { comfortNoise: true });
+    expect(media(settled).sendNoise).toBe(true);
+    if (settled.ok) expect(writeAnswer(settled.agreed, LOCAL, ORIGIN)).toContain('RTP/AVP 0 13 101 97\r\n');
+    expect(media(settle('m=audio 4000 RTP/AVP 0', { comfortNoise: true })).sendNoise).toBeUndefined();
+    expect(writeOffer({ ...POLICY, comfortNoise: true }, LOCAL, ORIGIN)).toContain(
+      'm=audio 20000 RTP/AVP 0 8 13 101\r\n',
+    );
+  });
+});
+
 describe('offering', () => {
   const offer = writeOffer(POLICY, LOCAL, { sessionId: '5', version: 2 });
 
@@ -203,7 +325,7 @@ describe('offering', () => {
 
   it('is understood by its own answerer, whatever the policy', () => {
     const policies = fc.record({
-      codecs: fc.constantFrom<MediaPolicy['codecs']>(['PCMU'], ['PCMA'], ['PCMU', 'PCMA'], ['PCMA', 'PCMU']),
+      codecs: fc.constantFrom<MediaPolicy['codecs']>(['PCMU'], ['PCMA'], ['PCMU', 'PCMA'], ['OPUS', 'G722', 'PCMA']),
       ptimeMs: fc.constantFrom(10, 20, 30, 40, 50, 60),
       dtmf: fc.constantFrom<MediaPolicy['dtmf']>('auto', 'event', 'inband'),
     });
@@ -216,7 +338,8 @@ describe('offering', () => {
         }
         const back = settleAnswer(read(writeAnswer(settled.agreed, LOCAL, ORIGIN)), ours);
         return back.ok
-          ? back.agreed.media.codec === settled.agreed.media.codec && back.agreed.media.ptimeMs === ours.ptimeMs
+          ? back.agreed.media.codec === settled.agreed.media.codec &&
+              back.agreed.media.ptimeMs === settled.agreed.media.ptimeMs
           : ours.dtmf === 'event' && theirs.dtmf === 'inband';
       }),
     );

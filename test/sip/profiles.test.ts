@@ -50,7 +50,11 @@ describe('the profiles that are shipped', () => {
 
 describe('a fault of a profile', () => {
   it.each([
-    ['a wrong codec', trunk.replace('[PCMU, PCMA]', '[PCMU, OPUS]'), 'media.codecs.1: expected one of PCMU, PCMA'],
+    [
+      'a wrong codec',
+      trunk.replace('[PCMU, PCMA]', '[PCMU, G729]'),
+      'media.codecs.1: expected one of PCMU, PCMA, G722, OPUS',
+    ],
     [
       'a wrong ptime',
       trunk.replace('ptimeMs: 20', 'ptimeMs: 25'),
