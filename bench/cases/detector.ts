@@ -70,7 +70,7 @@ export function score(truth: string, detected: string): Score {
     if (!isIn || key !== press.key || press.isHit) spoilt.add(Math.floor(at / KEYS_OF_A_CARD));
     else {
       press.isHit = true;
-      latenciesMs.push(ms - press.onset);
+      latenciesMs.push(Math.round((ms - press.onset) * 10) / 10);
     }
   }
   const cards = Math.floor(presses.length / KEYS_OF_A_CARD);
@@ -150,11 +150,11 @@ function reportCorpus({ detect, spandsp, folder }: Tools, report: Report): void 
       peerValue: cardsOfPeer ?? Number.NaN,
     });
     for (const share of [0.5, 0.99]) {
-      const [late, lateOfPeer] = [ours, theirs].map(
-        (one) => one.latenciesMs[Math.ceil(share * one.latenciesMs.length) - 1] ?? Number.NaN,
-      );
-      const metric = `${name}: latency p${share * 100}`;
-      report({ metric, value: late ?? Number.NaN, unit: 'ms', peer, peerValue: lateOfPeer ?? Number.NaN });
+      const at = ({ latenciesMs }: Score) => latenciesMs[Math.ceil(share * latenciesMs.length) - 1];
+      const [late, lateOfPeer] = [at(ours), at(theirs)];
+      if (late === undefined) continue;
+      const heardByPeer = lateOfPeer === undefined ? {} : { peer, peerValue: lateOfPeer };
+      report({ metric: `${name}: latency p${share * 100}`, value: late, unit: 'ms', ...heardByPeer });
     }
   }
   report({ metric: 'files where a CPU decides otherwise', value: differing, unit: 'files' });

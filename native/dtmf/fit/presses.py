@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Key presses for the fit: OUT.raw (16 bit, 8 kHz, mono) and OUT.truth, every press under conditions of its own.
   presses.py OUT SEED PRESSES [SPEECH.raw]
-Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level of -36 to -2 dBm0, twist of -4 to +4 dB (three of ten: 8.5),
-each frequency up to 1.9 % off (half of the presses: 0.5 %), a drop-out in one of ten. What lies under a stretch of 32
-presses: nothing (3 of 10), white noise of 3 to 30 dB S/N (3), speech 5 to 25 dB below (2), a dial tone up to 4 dB above
-one tone (1), speech in noise (1). A quarter of the stretches come
-from rough telephones: keys that click before the tone, tones that begin within up to 60 ms, swell or
-fade by up to 8 dB, an echo. Then G.711 of either law, and lost packets in one stretch of five."""
+Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level of -36 to -2 dBm0, twist of -4 to +4 dB
+(three of ten: 8.5), each frequency up to 1.9 % off (half of the presses: 0.5 %), a drop-out in one of ten. What lies under
+a stretch of 32 presses: nothing (3 of 10), white noise of 3 to 30 dB S/N (3), speech 5 to 25 dB below (2), a dial tone up
+to 4 dB above one tone (1), speech in noise (1). A quarter of the stretches come from rough telephones: keys that click
+before the tone, tones that begin within up to 60 ms, swell or fade by up to 8 dB, an echo. Then G.711 of either law, and
+lost packets in one stretch of five."""
 import sys
 import numpy as np
 
