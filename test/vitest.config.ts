@@ -22,13 +22,13 @@ export default defineConfig({
         },
       },
       {
-        // Real processes, real sockets, real clients: one file at a time, so that two cores are enough.
+        // Real processes, real sockets, real clients, and mostly waiting for speech: two files at a time on two cores.
         root,
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           setupFiles,
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 90_000,
           maxConcurrency: 10,
           hookTimeout: 120_000,

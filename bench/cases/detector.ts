@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import type { BenchCase, Report } from '../case.ts';
 import { buildNativeBench, buildTool, scratch } from '../native-build.ts';
+import { joinPrompts } from '../speech.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SHARED_DATA = join(ROOT, '../shared/data');
-const PROMPTS = join(ROOT, 'prompts/en-US');
 const SEED = '7';
 const HIT_MS_BEFORE = 25;
 const HIT_MS_AFTER = 80;
@@ -14,7 +14,6 @@ const REPEATS = '20';
 /** A card number: one key wrong and the caller keys it all again. */
 const KEYS_OF_A_CARD = 16;
 const BYTES_PER_HOUR = 3600 * 8000 * 2;
-const WAV_HEAD_BYTES = 44;
 const LONGEST_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Silence after a recording, so that its last press can end. */
 const TAIL_BYTES = 1600;
@@ -97,17 +96,6 @@ function run(program: string, ...parts: string[]): string {
 
 function percentOf(part: number, whole: number): number {
   return whole === 0 ? Number.NaN : Math.round((part / whole) * 10_000) / 100;
-}
-
-/** Our own prompts one after the other: what plays while the caller keys. */
-function joinPrompts(folder: string): string {
-  const path = join(folder, 'prompts.raw');
-  const names = readdirSync(PROMPTS).filter((name) => name.endsWith('.wav'));
-  writeFileSync(
-    path,
-    Buffer.concat(names.sort().map((name) => readFileSync(join(PROMPTS, name)).subarray(WAV_HEAD_BYTES))),
-  );
-  return path;
 }
 
 function toRaw(sound: string, path: string): Buffer {
@@ -259,7 +247,7 @@ export const bench: BenchCase = {
       spandsp: buildTool('dtmf/spandsp_oracle.c', ['-lspandsp', '-lm']),
       folder,
     };
-    const speech = joinPrompts(scratch());
+    const speech = joinPrompts();
     execFileSync(buildTool('dtmf/corpus.c', ['-lm']), [folder, SEED, speech]);
     reportCorpus(tools, report);
     if (existsSync(SHARED_DATA) && statSync(SHARED_DATA).isDirectory()) {

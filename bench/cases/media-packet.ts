@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchCase } from '../case.ts';
 import { buildNativeBench, buildTool, scratch } from '../native-build.ts';
+import { joinPromptsUlaw } from '../speech.ts';
 
 const TRIALS = [400, 1000].flatMap((legs) => [false, true].map((masked) => ({ legs, masked })));
 const SECONDS = 5;
@@ -70,14 +71,9 @@ export const bench: BenchCase = {
     const relay = buildTool('rtp/relay.c');
     const rtpgen = buildTool('rtp/rtpgen.c');
     const folder = scratch();
-    const noise = join(folder, 'noise.ul');
-    writeFileSync(
-      noise,
-      Uint8Array.from({ length: 80_000 }, (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 24) & 0xff),
-    );
-
+    const speech = joinPromptsUlaw();
     const generate = async (legsFile: string) =>
-      readLoad(await pinned(0, rtpgen, legsFile, String(SECONDS), noise).ended);
+      readLoad(await pinned(0, rtpgen, legsFile, String(SECONDS), speech).ended);
     const ports = [String(PORT_FIRST), String(PEER_PORT_FIRST)];
     for (const { legs, masked } of TRIALS) {
       const relayLegs = join(folder, 'relay-legs.txt');
