@@ -37,10 +37,10 @@ constexpr double kDetune = 0.014;
 constexpr uint32_t kHopsMin = 6;
 // What is not a press after 200 ms of candidates is music or a machine (the fit saw no longer ones).
 constexpr uint32_t kHopsMax = 40;
-// The fit (fit/README.md): the score that a press must have, and until 8 windows were heard, which costs 10 ms.
-constexpr float kScoreMin = 2.5F;
-constexpr float kScoreAtOnce = 4.5F;
-constexpr uint32_t kHopsDoubtful = 8;
+// The fit (fit/README.md): the score that a press must have, by the windows heard: doubt costs 10 ms, and less is asked of
+// what has lasted 80 ms, where speech has moved on.
+constexpr float kScoreAtOnce = 4.5F, kScoreMin = 2.5F, kScoreLate = 1.9F;
+constexpr uint32_t kHopsDoubtful = 8, kHopsLate = 14;
 // Q.24: an interruption of 10 ms is no new press. Real drop-outs reach 20 ms, a lost packet; a window hears the end of
 // a gap two blocks late.
 constexpr uint32_t kBridgeBlocks = 5;
@@ -227,7 +227,7 @@ bool DtmfDetector::Passes() const {
   const Evidence evidence = Weigh(spectrum_, run_);
   if (evidence[kRowOff] > kFrequencyOffMax || evidence[kColumnOff] > kFrequencyOffMax) return false;
   if (std::fabs(evidence[kTwist]) > kPressTwistMax) return false;
-  return Score(evidence, run_.hops) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : kScoreMin);
+  return Score(evidence, run_.hops) >= (run_.hops < kHopsDoubtful ? kScoreAtOnce : run_.hops < kHopsLate ? kScoreMin : kScoreLate);
 }
 
 InbandPress DtmfDetector::Describe(bool begins, bool ended) const {

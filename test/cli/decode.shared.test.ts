@@ -11,11 +11,6 @@ import { describeShared } from '../harness/shared.ts';
 const CORRECTIONS: Readonly<Record<string, string>> = {
   'peafowl-rtp.pcap 192.168.105.172:4376>192.168.105.110:4376/5711bf84': '6',
 };
-/**
- * Recordings outside ITU-T Q.24 of which presses are refused: `digits` is what is heard. The columns of columbia-local-M4
- * are 5 to 8 dB louder than the rows, where administrations allow 4; spandsp hears none of its five presses.
- */
-const REFUSED: Readonly<Record<string, string>> = { 'columbia-local-M4': '832' };
 /** tshark names the first packet's arrival, we the press's timestamp: jitter and packetization lie between. */
 const ONSET_MS_MAX = 80;
 /** Q.24 lets a receiver read up to 3.5 % off as another key; nearer than this ours must be right. */
@@ -98,7 +93,7 @@ describeShared('decoding recordings that others made', 'dtmf-audio', (folder) =>
   it.each(all.filter(([, truth]) => truth.bursts === undefined))('%s gives its digits', async (name, truth) => {
     const { streams, fault } = decodeFile(join(folder, `${name}.wav`));
     expect(fault).toBeNull();
-    expect(digitsOf(streams.flatMap(({ presses }) => presses))).toBe(REFUSED[name] ?? truth.digits);
+    expect(digitsOf(streams.flatMap(({ presses }) => presses))).toBe(truth.digits);
   });
 
   it.each(all.filter(([, truth]) => truth.bursts !== undefined))(

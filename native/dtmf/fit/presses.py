@@ -5,8 +5,8 @@ Drawn evenly unless said otherwise: 30 to 160 ms on, 35 to 120 ms off, a level o
 (three of ten: 8.5), each frequency up to 1.9 % off (half of the presses: 0.5 %), a drop-out in one of ten. What lies under
 a stretch of 32 presses: nothing (3 of 10), white noise of 3 to 30 dB S/N (3), speech 5 to 25 dB below (2), a dial tone up
 to 4 dB above one tone (1), speech in noise (1). A quarter of the stretches come from rough telephones: keys that click
-before the tone, tones that begin within up to 60 ms, swell or fade by up to 8 dB, an echo. Then G.711 of either law, and
-lost packets in one stretch of five."""
+before the tone, tones that begin within up to 60 ms or with a loud crackle of up to 40 ms, swell or fade by up to 8 dB, an
+echo. Then G.711 of either law, and lost packets in one stretch of five."""
 import sys
 import numpy as np
 
@@ -49,6 +49,10 @@ def stretch(random, speech):
         tone += peak(level + min(twist, 0)) * np.sin(2 * np.pi * column * n + random.uniform(0, 7))
         if is_rough:
             tone *= 10 ** (random.uniform(-8, 6) / 20 * np.minimum(n / 0.06, 1)) * np.minimum(1, (n + 1e-3) / (random.uniform(0.001, 0.012) if random.random() < 0.5 else random.uniform(0.01, 0.06)))
+            if random.random() < 0.25:
+                first = min(int(random.uniform(80, 320)), on - 280)
+                if first > 0:
+                    tone[:first] = tone[:first] * random.uniform(1, 4) + random.normal(size=first) * peak(level) * random.uniform(0.3, 2)
             click = int(random.uniform(40, 200))
             where = len(pieces[-1]) - click - int(random.uniform(0, 80))
             if where > 0 and random.random() < 0.6:
