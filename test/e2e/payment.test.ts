@@ -186,7 +186,8 @@ describe.concurrent('a caller into whose stream a stranger sends', () => {
       await new Promise((resolve) => socket.send(view, remote.port, remote.address, resolve));
     }
     socket.close();
-    await phone.media.wait(100);
+    // One packet of a socket is read in each step of 5 ms.
+    await phone.media.wait(strangers * 20);
     await phone.hangUp();
     await server.until('the strange packets are counted', async () => {
       const { text } = await server.get('/metrics');
