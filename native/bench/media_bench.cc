@@ -131,7 +131,7 @@ int main(int count, char** arguments) {
   }
   std::printf("ready\n");
   std::fflush(stdout);
-  // The generator starts after "ready" and may end before us: only what lies between counts.
+  // The generator starts at "ready" and ends SECONDS - 1 behind it: only what lies well between counts.
   std::this_thread::sleep_for(kMargin);
   const LegStats before = Sum(*engine, handles);
   const double cpu_before = CpuSeconds();
@@ -146,5 +146,8 @@ int main(int count, char** arguments) {
               legs, static_cast<unsigned long long>(sum.packets_received), static_cast<unsigned long long>(sum.packets_sent),
               static_cast<unsigned long long>(sum.packets_lost), static_cast<unsigned long long>(sum.packets_late), cpu,
               cpu * 1e6 / (packets > 0 ? packets : 1), static_cast<double>(ResidentKb() - resident_before) / (legs / 2.0));
+  std::fflush(stdout);
+  // Until the generator has ended too: what it sends last must find somebody.
+  std::this_thread::sleep_for(2 * kMargin);
   return 0;
 }
