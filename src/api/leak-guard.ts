@@ -1,7 +1,7 @@
 import { holdsPan, type TextKind } from '../card/pan-guard.ts';
 
 /** Names whose texts may be long numbers for a good reason; src/store/README.md says which and why. */
-const KINDS: Readonly<Record<string, TextKind | 'any'>> = { from: 'phone', to: 'phone', gatewayReference: 'any' };
+const KINDS: Readonly<Record<string, TextKind>> = { from: 'phone', to: 'phone' };
 const DEPTH_MAX = 12;
 
 /** Where a value to be answered holds what looks like a card number: its key path, or null. Deeper than we answer counts. */
@@ -13,7 +13,6 @@ export function leakIn(value: unknown, path = '', kind: TextKind = 'text', depth
   if (typeof value !== 'object' || value === null) return null;
   for (const [key, inner] of Object.entries(value)) {
     const innerKind = KINDS[key] ?? 'text';
-    if (innerKind === 'any') continue;
     if (!Array.isArray(value) && holdsPan(key)) return path;
     const leak = leakIn(inner, path === '' ? key : `${path}.${key}`, innerKind, depth + 1);
     if (leak !== null) return leak;

@@ -1,3 +1,4 @@
+import { couldBeCardField } from '../card/pan-guard.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import { newId, type PaymentId } from '../lib/ids.ts';
@@ -62,7 +63,7 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
       return {
         ...row,
         state: 'authorized',
-        gatewayReference: asked.gatewayReference,
+        gatewayReference: nameToKeep(asked.gatewayReference),
         authorizationCode: asked.authorizationCode,
         endedAt: null,
       };
@@ -70,7 +71,7 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
       return {
         ...row,
         state: 'approved',
-        gatewayReference: asked.gatewayReference,
+        gatewayReference: nameToKeep(asked.gatewayReference),
         authorizationCode: asked.authorizationCode,
         endedAt: now,
       };
@@ -78,7 +79,7 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
       return {
         ...row,
         state: 'declined',
-        gatewayReference: asked.gatewayReference,
+        gatewayReference: nameToKeep(asked.gatewayReference),
         declineReason: asked.reason,
         endedAt: now,
       };
@@ -88,6 +89,14 @@ export function settled(row: AttemptRow, asked: Asked, now: number): AttemptRow 
     case 'unknown':
       return { ...row, state: 'unknown', endedAt: null };
   }
+}
+
+/**
+ * What the gateway calls the charge, or null where that could be a card number, an expiry or a code: no record may hold
+ * what may be one, and the charge is as well followed up under our own key.
+ */
+function nameToKeep(gatewayReference: string | null): string | null {
+  return gatewayReference !== null && couldBeCardField(gatewayReference) ? null : gatewayReference;
 }
 
 /** As a void or refund leaves it. */

@@ -335,7 +335,7 @@ export interface GatewayOperation {
   readonly description: string;
   /** Which card fields the vault holds; names only. */
   readonly fields: readonly FieldName[];
-  /** Theirs, for capture, void, refund and (where known) lookup. */
+  /** Theirs, for capture, void, refund and lookup; without it the charge is meant that `idempotencyKey` made. */
   readonly gatewayReference?: string;
 }
 

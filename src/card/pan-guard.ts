@@ -18,6 +18,9 @@ const IDENTIFIERS =
 const CANDIDATES =
   /\d{12,}|(?<!\d)\d{4}(?:[ -]\d{4}){2}(?:[ -]\d{1,4}){0,2}(?!\d)|(?<!\d)\d{4}[ -]\d{6}[ -]\d{4,5}(?!\d)|(?<!\d)\d(?:[ -]\d){11,18}(?!\d)/g;
 
+/** Three or four digits and nothing else: a security code, or an expiry. */
+const CODE_OR_EXPIRY = /^\d{3,4}$/;
+
 export type TextKind = 'text' | 'phone';
 
 /** Whether `text` holds what looks like a card number; for `phone`, what cannot be a telephone number besides. */
@@ -25,6 +28,11 @@ export function holdsPan(text: string, kind: TextKind = 'text'): boolean {
   return textBetween(text).some((part) =>
     [...part.matchAll(CANDIDATES)].some(([found]) => isPan(digitsOf(found), kind)),
   );
+}
+
+/** Whether the text as a whole could be a card number, an expiry or a security code. */
+export function couldBeCardField(text: string): boolean {
+  return holdsPan(text) || CODE_OR_EXPIRY.test(text);
 }
 
 /** The text with each such number replaced by `mark`. */

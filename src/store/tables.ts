@@ -67,9 +67,7 @@ export interface Tables {
 
 /**
  * What each column may take; the connection reads it before every write. Not listed are the columns that the tables
- * themselves close (kind, result, currency, last4, verb, the attempt's state, declines), and what
- * a gateway calls its transaction: that may be any number, the worker has scrubbed the vault's values out of the answer,
- * and a charge must never be lost over its name.
+ * themselves close: kind, result, currency, last4, verb, the attempt's state, declines.
  */
 export const GUARDED_COLUMNS: Readonly<Record<keyof Tables, Readonly<Record<string, ColumnKind>>>> = {
   conversations: {
@@ -102,7 +100,8 @@ export const GUARDED_COLUMNS: Readonly<Record<keyof Tables, Readonly<Record<stri
     idempotency_key: 'words',
     gateway: 'words',
     amount_minor: 'number',
-    authorization_code: 'approval',
+    gateway_reference: 'gateway',
+    authorization_code: 'gateway',
     decline_reason: 'words',
     started_at: 'time',
     ended_at: 'time',

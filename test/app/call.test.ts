@@ -229,6 +229,17 @@ describe('a gateway that authorizes and captures apart', () => {
     expect(order.map((name) => world.calls.indexOf(name)).every((at, i, all) => at > (all[i - 1] ?? -1))).toBe(true);
     expect(world.said).toContain('payment-approved');
   });
+  it.each(['4539148803436467', 'charge 4539 1488 0343 6467', '0731', '918'])(
+    'is followed up under our key where the gateway calls it %s',
+    async (gatewayReference) => {
+      const world = await paying((it) => {
+        it.gatewayReference = gatewayReference;
+      });
+      expect(only(world.payments)).toMatchObject({ result: 'approved', attention: null });
+      expect(only(world.attempts)).toMatchObject({ state: 'approved', gatewayReference: null });
+      expect(JSON.stringify([world.events, world.results])).not.toContain(gatewayReference);
+    },
+  );
   it.each([
     ['is lost after it was carried out', ['lost'], lookup, ['authorize', 'capture', 'lookup']],
     ['never arrived', ['noAnswer'], lookup, ['authorize', 'capture', 'lookup', 'capture']],

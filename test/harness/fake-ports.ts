@@ -114,6 +114,8 @@ export class FakeWorld {
     verbs: ['purchase', 'void', 'lookup'],
     unknownOutcome: 'lookup',
   };
+  /** What the gateway calls every transaction. */
+  gatewayReference = 'tx_1';
   onSend: (() => void) | null = null;
   dialed: { readonly request: DialRequest; readonly listener: () => LegListener | null }[] = [];
   /** How long a leg takes to open, and whether a target answers at all. */
@@ -385,8 +387,8 @@ export class FakeWorld {
         if (answer.kind === 'noAnswer') return { outcome: 'unknown', reason: answer.reason };
         if (answer.body === 'notFound') return { outcome: 'notFound' };
         if (answer.body === 'approved' || answer.body === 'authorized')
-          return { outcome: answer.body, gatewayReference: 'tx_1', authorizationCode: 'A1B2C3' };
-        return { outcome: 'declined', reason: 'do-not-honor', gatewayReference: 'tx_1', text: 'no' };
+          return { outcome: answer.body, gatewayReference: this.gatewayReference, authorizationCode: 'A1B2C3' };
+        return { outcome: 'declined', reason: 'do-not-honor', gatewayReference: this.gatewayReference, text: 'no' };
       },
     };
   }

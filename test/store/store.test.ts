@@ -10,8 +10,8 @@ import { openStore, type Store } from '../../src/store/store.ts';
 import { attempt, conversation, event, payment, START } from './rows.ts';
 
 const PAN = '4242424242424242';
-/** Passes Luhn, as a tenth of all numbers do, and is no card. */
-const TRANSACTION = '8820034577612450';
+/** Long, and no card: it does not pass Luhn. */
+const TRANSACTION = 'ch_8820034577612451';
 const DAY_MS = 86_400_000;
 
 let folder: string;
@@ -65,7 +65,6 @@ describe('keeping records', () => {
     const details = await store.queries.payment('pa_1');
     expect(details).toEqual({
       ...payment(),
-      // A gateway may call its transaction what it likes: a charge is not lost over its name.
       attempts: [attempt({ state: 'approved', gatewayReference: TRANSACTION, endedAt: START + 9 })],
       events: [
         { ...event({ sequence: 1 }), ordinal: 2 },
