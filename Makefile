@@ -15,7 +15,7 @@ TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng bare
 	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl pocketsphinx_batch:pocketsphinx \
 	/usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us baresip:baresip-core
 
-BENCH_NEEDS := sipp:sip-tester multimon-ng:multimon-ng sox:sox /usr/include/openssl/ssl.h:libssl-dev
+BENCH_NEEDS := sipp:sip-tester multimon-ng:multimon-ng sox:sox rtpengine:rtpengine-daemon /usr/include/openssl/ssl.h:libssl-dev
 
 .PHONY: run demo test bench build needs-run needs-test needs-bench node-modules addon lint types test-unit test-e2e test-native \
 	test-native-tsan fuzz clean

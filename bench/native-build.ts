@@ -16,10 +16,16 @@ export function buildNativeBench(): string {
   return folder;
 }
 
-/** Compiles one C file of ../shared/tools; throws where that folder is not. */
-export function buildTool(source: string, libraries: readonly string[] = []): string {
+/** A file of ../shared/tools; throws where that folder is not. */
+export function toolFile(source: string): string {
   const path = join(TOOLS, source);
   if (!existsSync(path)) throw new Error(`../shared/tools/${source} is not there to measure with`);
+  return path;
+}
+
+/** Compiles one C file of ../shared/tools. */
+export function buildTool(source: string, libraries: readonly string[] = []): string {
+  const path = toolFile(source);
   mkdirSync(OUT, { recursive: true });
   const program = join(OUT, source.replace(/^.*\//, '').replace(/\.c$/, ''));
   execFileSync('gcc', ['-O2', path, '-o', program, ...libraries], { stdio: 'pipe' });
