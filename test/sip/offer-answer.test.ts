@@ -139,12 +139,12 @@ describe('answering an offer', () => {
     expect(media(settle(`m=audio 4000 RTP/AVP 0\n${attribute}`)).ptimeMs).toBe(expected);
   });
 
-  it('hears events on another clock than the audio but sends none', () => {
-    const settled = settle('m=audio 4000 RTP/AVP 0 110\na=rtpmap:110 telephone-event/48000');
+  it.each([16_000, 48_000])('hears events on a clock of %i beside audio of 8000 but sends none', (clockRate) => {
+    const settled = settle(`m=audio 4000 RTP/AVP 0 110\na=rtpmap:110 telephone-event/${clockRate}`);
     const agreed = media(settled);
     expect([agreed.sendEventPayloadType, agreed.receiveEventPayloadType]).toEqual([null, 110]);
     if (settled.ok) {
-      expect(writeAnswer(settled.agreed, LOCAL, ORIGIN)).toContain('a=rtpmap:110 telephone-event/48000');
+      expect(writeAnswer(settled.agreed, LOCAL, ORIGIN)).toContain(`a=rtpmap:110 telephone-event/${clockRate}`);
     }
   });
 
