@@ -28,6 +28,7 @@ function main(): number {
   const phases: Phase[] = [
     { name: 'types', command: ['tsc', '-p', '.'], count: oneCheck },
     { name: 'lint', command: ['biome', 'check', '--error-on-warnings', '.'], count: oneCheck },
+    { name: 'unused', command: ['knip', '--no-progress', '--exclude', 'types'], count: oneCheck },
     vitest('unit'),
     { name: 'native', command: ['make', '--no-print-directory', 'test-native'], count: () => junit('native-asan.xml') },
     vitest('e2e'),

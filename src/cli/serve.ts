@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Config } from '../config/config.ts';
+import type { Config, SipTls } from '../config/config.ts';
 import { readConfig, SIP_SECRET_VARIABLE } from '../config/read.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type ChildPlan, spawnCommand } from '../supervisor/child.ts';
@@ -76,6 +76,12 @@ export function claimsOf(config: Config): PortClaim[] {
       { protocol: 'tcp', address, port: server.wsPort, key: 'sip.wsPort' },
       { protocol: 'tcp', address: '127.0.0.1', port: server.adminPort, key: 'sip.adminPort' },
     );
+    if (server.tls !== null) {
+      claims.push(
+        { protocol: 'tcp', address, port: server.tls.port, key: 'sip.tls.port' },
+        { protocol: 'tcp', address, port: server.tls.wssPort, key: 'sip.tls.wssPort' },
+      );
+    }
   }
   if (config.sandbox.run) {
     claims.push({ protocol: 'tcp', address: '127.0.0.1', port: config.sandbox.port, key: 'sandbox.port' });
@@ -98,13 +104,14 @@ async function childrenOf(config: Config, file: string | null): Promise<ChildPla
       `udp:${address}:${server.udpPort}`,
       `tcp:${address}:${server.tcpPort}`,
       `ws:${address}:${server.wsPort}`,
+      ...(server.tls === null ? [] : [`tls:${address}:${server.tls.port}`, `wss:${address}:${server.tls.wssPort}`]),
     ];
     const sipSecret = randomSecret();
     environment[SIP_SECRET_VARIABLE] = sipSecret;
     control.push('--admin', String(adminPort));
     children.push({
       name: 'sip-server',
-      argv: ['sip-server', '--admin', `127.0.0.1:${adminPort}`, '--sip', sip.join(',')],
+      argv: ['sip-server', '--admin', `127.0.0.1:${adminPort}`, '--sip', sip.join(','), ...tlsArguments(server.tls)],
       environment: { [SIP_SECRET_VARIABLE]: sipSecret },
     });
   }
@@ -118,6 +125,13 @@ async function childrenOf(config: Config, file: string | null): Promise<ChildPla
   }
   children.push({ name: 'control', argv: control, environment });
   return children;
+}
+
+function tlsArguments(tls: SipTls | null): string[] {
+  if (tls === null) return [];
+  const { certificate, key, authorities, clients } = tls;
+  const ours = ['--tls-certificate', certificate, '--tls-key', key, '--tls-clients', clients];
+  return authorities === undefined ? ours : [...ours, '--tls-authorities', authorities];
 }
 
 function randomSecret(): string {
@@ -173,6 +187,11 @@ function readyText(config: Config): string {
       ? [
           `  call   sip:pay@${host}:${server.udpPort}      (SIP over UDP, and over TCP on ${server.tcpPort})`,
           `         ws://${host}:${server.wsPort}           (SIP over WebSocket)`,
+          ...(server.tls === null
+            ? []
+            : [
+                `         sips:pay@${host}:${server.tls.port}     (SIP over TLS, and over WSS on ${server.tls.wssPort})`,
+              ]),
         ]
       : [`  call   through the drachtio-server on ${host}:${server.port}`];
   return [

@@ -1,5 +1,6 @@
 import type { GatewayVerb } from '../app/ports.ts';
 import type { Sensitive } from '../lib/sensitive.ts';
+import type { TlsFiles } from '../lib/tls-files.ts';
 import type { Flow } from '../session/flow.ts';
 
 /** `hushtone.yaml` as the parts want it: defaults filled, paths absolute, secrets read and wrapped. */
@@ -24,6 +25,12 @@ export interface Config {
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
 }
 
+export interface SipTls extends TlsFiles {
+  readonly port: number;
+  readonly wssPort: number;
+  readonly clients: 'none' | 'request' | 'require';
+}
+
 export interface SipConfig {
   readonly server:
     | {
@@ -32,6 +39,7 @@ export interface SipConfig {
         readonly udpPort: number;
         readonly tcpPort: number;
         readonly wsPort: number;
+        readonly tls: SipTls | null;
         /** On 127.0.0.1; 0 takes a free one. */
         readonly adminPort: number;
         /** Random, new at each reading but where HUSHTONE_SIP_SECRET gives it. */

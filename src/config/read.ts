@@ -5,11 +5,13 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { GatewayVerb } from '../app/ports.ts';
+import { systemClock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import { Sensitive } from '../lib/sensitive.ts';
+import { loadTlsFiles, TlsFileFault } from '../lib/tls-files.ts';
 import type { Flow } from '../session/flow.ts';
 import { check, type Fault } from './check.ts';
-import type { Config, EgressHost, EgressSign, GatewayConfig, SipConfig } from './config.ts';
+import type { Config, EgressHost, EgressSign, GatewayConfig, SipConfig, SipTls } from './config.ts';
 import { applyEnvironment, type Environment } from './environment.ts';
 import { readFlow } from './flows.ts';
 import { type ConfigFile, ConfigSchema } from './schema.ts';
@@ -173,7 +175,12 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
   return {
     file: options.file,
     varDir,
-    sip: readSip(file, path(file.sip.profiles), secret, options.environment),
+    sip: readSip(file, {
+      profiles: path(file.sip.profiles),
+      tls: readTls(file, path, faults),
+      secret,
+      environment: options.environment,
+    }),
     media: { ...file.media, workers: file.media.workers === 0 ? availableParallelism() : file.media.workers },
     http: { ...file.http, keys },
     store: {
@@ -201,6 +208,7 @@ function sharedPorts(file: ConfigFile): Fault[] {
     ports.push(
       ['sip.tcpPort', file.sip.tcpPort],
       ['sip.wsPort', file.sip.wsPort],
+      ...(file.sip.tls === undefined ? [] : tlsPorts(file.sip.tls)),
       ['sip.adminPort', file.sip.adminPort],
     );
   }
@@ -212,6 +220,33 @@ function sharedPorts(file: ConfigFile): Fault[] {
   });
 }
 
+function tlsPorts({ port, wssPort }: { port: number; wssPort: number }): [key: string, port: number][] {
+  return [
+    ['sip.tls.port', port],
+    ['sip.tls.wssPort', wssPort],
+  ];
+}
+
+/** With absolute paths; a certificate that cannot be used is told now, not by the SIP server when it starts. */
+function readTls(file: ConfigFile, path: (name: string) => string, faults: Fault[]): SipTls | null {
+  const given = file.sip.tls;
+  if (given === undefined) return null;
+  const { authorities, ...rest } = given;
+  const tls: SipTls = {
+    ...rest,
+    certificate: path(given.certificate),
+    key: path(given.key),
+    ...(authorities === undefined ? {} : { authorities: path(authorities) }),
+  };
+  try {
+    loadTlsFiles(tls, systemClock.now());
+  } catch (error) {
+    if (!(error instanceof TlsFileFault)) throw error;
+    faults.push({ path: `sip.tls.${error.which}`, message: `expected a file that can be used: ${error.message}` });
+  }
+  return tls;
+}
+
 type SecretText = string | { file: string } | { env: string };
 type ReadSecret = (key: string, value: SecretText, charsMin?: number) => Sensitive<string>;
 
@@ -221,7 +256,11 @@ type ReadSecret = (key: string, value: SecretText, charsMin?: number) => Sensiti
  */
 export const SIP_SECRET_VARIABLE = 'HUSHTONE_SIP_SECRET';
 
-function readSip(file: ConfigFile, profiles: string, secret: ReadSecret, environment: Environment): SipConfig {
+function readSip(
+  file: ConfigFile,
+  parts: { profiles: string; tls: SipTls | null; secret: ReadSecret; environment: Environment },
+): SipConfig {
+  const { profiles, tls, secret, environment } = parts;
   const { server, address, udpPort, tcpPort, wsPort, adminPort } = file.sip;
   const secrets = new Map(
     Object.entries(file.sip.secrets).map(([name, value]) => [name, secret(`sip.secrets.${name}`, value)] as const),
@@ -233,7 +272,8 @@ function readSip(file: ConfigFile, profiles: string, secret: ReadSecret, environ
   }
   const given = environment[SIP_SECRET_VARIABLE];
   const random = new Sensitive('SIP server secret', given || randomBytes(24).toString('base64url'));
-  const embedded = { kind: 'embedded', address, udpPort, tcpPort, wsPort, adminPort, secret: random } as const;
+  const ports = { udpPort, tcpPort, wsPort, adminPort };
+  const embedded = { kind: 'embedded', address, ...ports, tls, secret: random } as const;
   return { server: embedded, profiles, secrets };
 }
 

@@ -20,6 +20,23 @@ const SecretSchema = Type.Union([
   Type.Object({ env: Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' }) }, closed),
 ]);
 
+const TlsSchema = Type.Object(
+  {
+    port: port(5061, 'SIP over TLS.'),
+    wssPort: port(7443, 'SIP over WebSocket over TLS, for browsers.'),
+    certificate: Type.String({ minLength: 1, description: 'File in PEM: ours, and those that lead to its root.' }),
+    key: Type.String({ minLength: 1, description: 'File in PEM, without a passphrase.' }),
+    authorities: Type.Optional(
+      Type.String({ minLength: 1, description: 'File in PEM: whom we believe. Without it, those that Node brings.' }),
+    ),
+    clients: Type.Enum(['none', 'request', 'require'], {
+      default: 'none',
+      description: 'Whether who connects to `port` is asked for a certificate, and must have one. Browsers are not.',
+    }),
+  },
+  closed,
+);
+
 const SipSchema = Type.Object(
   {
     server: Type.Union(
@@ -41,6 +58,7 @@ const SipSchema = Type.Object(
     udpPort: port(5060, 'SIP over UDP.'),
     tcpPort: port(5060, 'SIP over TCP.'),
     wsPort: port(5066, 'SIP over WebSocket, RFC 7118.'),
+    tls: Type.Optional(TlsSchema),
     adminPort: port(0, 'Loopback port between server and control; 0 takes a free one.'),
     profiles: Type.String({ default: 'sip-profiles', description: 'Folder of profiles.' }),
     secrets: Type.Record(Type.String({ pattern: NAME }), SecretSchema, {

@@ -13,8 +13,9 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { parseDraft } from './message/build.ts';
 import { parseMessage } from './message/parse.ts';
 import { formatHost } from './message/uri.ts';
-import type { Endpoint, Flow, Protocol, Transport, TransportEvents } from './transport/flow.ts';
-import { openTcp } from './transport/tcp.ts';
+import { Credentials, type TlsSettings } from './transport/credentials.ts';
+import { type Endpoint, type Flow, isSecure, type Transport, type TransportEvents } from './transport/flow.ts';
+import { openTcp, openTls } from './transport/stream.ts';
 import { openUdp } from './transport/udp.ts';
 import { openWs } from './transport/ws.ts';
 import { Application, type Command } from './wire/application.ts';
@@ -27,6 +28,8 @@ export interface SipServerOptions {
   readonly admin: { readonly host: string; readonly port: number };
   readonly secret: string;
   readonly sip: readonly Endpoint[];
+  /** Needed where `sip` has an endpoint of `tls` or `wss`. */
+  readonly tls?: TlsSettings;
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
   /** Never sees a body: methods, statuses, Call-IDs and counts only. */
@@ -45,7 +48,10 @@ export interface SipServer {
   readonly sip: readonly Endpoint[];
 }
 
-/** Starts the embedded SIP server. Rejects with the system's error (EADDRINUSE, …) and leaves nothing open. */
+/**
+ * Starts the embedded SIP server. Rejects with the system's error (EADDRINUSE, …) or a TlsFileFault, and leaves nothing
+ * open.
+ */
 export async function runSipServer(options: SipServerOptions): Promise<SipServer> {
   const log = options.log ?? silentLog;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -53,7 +59,9 @@ export async function runSipServer(options: SipServerOptions): Promise<SipServer
   const core = compose(context);
   const events = transportEvents(context, core);
   let admin: Server | undefined;
+  let credentials: Credentials | undefined;
   const close = async () => {
+    credentials?.stop();
     for (const incoming of [...context.incomingById.values()]) incoming.transaction.machine.stop();
     for (const outgoing of [...context.outgoingById.values()]) outgoing.transaction?.machine.stop();
     for (const dialog of [...context.dialogs.values()]) removeDialog(context, dialog);
@@ -63,7 +71,10 @@ export async function runSipServer(options: SipServerOptions): Promise<SipServer
     await Promise.all(context.transports.map((transport) => transport.close()));
   };
   try {
-    for (const endpoint of options.sip) context.transports.push(await openTransport(endpoint, events, limits));
+    if (options.tls !== undefined) credentials = new Credentials(options.tls, { clock: context.clock, log });
+    for (const endpoint of options.sip) {
+      context.transports.push(await openTransport(endpoint, { events, limits, credentials }));
+    }
     admin = await openAdmin(options, context, core);
   } catch (error) {
     await close();
@@ -99,16 +110,21 @@ function compose(context: Context): Core {
   return { responses, requests, proxy, network: new Network(context, proxy), answers: new Answers(context, requests) };
 }
 
-const OPENERS: Readonly<
-  Record<Protocol, (e: Endpoint, events: TransportEvents, limits: Limits) => Promise<Transport>>
-> = {
-  udp: openUdp,
-  tcp: openTcp,
-  ws: openWs,
-};
+interface TransportParts {
+  readonly events: TransportEvents;
+  readonly limits: Limits;
+  readonly credentials: Credentials | undefined;
+}
 
-function openTransport(endpoint: Endpoint, events: TransportEvents, limits: Limits): Promise<Transport> {
-  return OPENERS[endpoint.protocol](endpoint, events, limits);
+function openTransport(endpoint: Endpoint, { events, limits, credentials }: TransportParts): Promise<Transport> {
+  const { protocol } = endpoint;
+  if (isSecure(protocol)) {
+    if (credentials === undefined) throw new Error(`${protocol}: there is no certificate`);
+    const open = protocol === 'tls' ? openTls : openWs;
+    return open(endpoint, events, limits, credentials);
+  }
+  if (protocol === 'udp') return openUdp(endpoint, events);
+  return protocol === 'tcp' ? openTcp(endpoint, events, limits) : openWs(endpoint, events, limits);
 }
 
 function transportEvents(context: Context, core: Core): TransportEvents {

@@ -106,8 +106,6 @@ export const PROOF_RESULTS = [
   'cannot hear keys before the mask',
 ] as const;
 
-/** Numbers of a route: from, to, masked. */
-export const ROUTE_LENGTH = 3;
 /** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
 export const VOICE_LENGTH = 123;
 export const STATS_LENGTH = 18;

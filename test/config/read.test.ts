@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { parseConfig, readConfig } from '../../src/config/read.ts';
 import { ServiceError } from '../../src/lib/errors.ts';
+import { Authority } from '../harness/certificates.ts';
 
 const options = { file: '/etc/hushtone/hushtone.yaml', environment: {}, directory: '/srv' };
 
@@ -43,6 +44,23 @@ describe('reading the configuration', () => {
   it('finds in the example file exactly the defaults', () => {
     const example = readFileSync(new URL('../../docs/hushtone.yaml.example', import.meta.url), 'utf8');
     expect(plain(parseConfig(example, options))).toEqual(plain(parseConfig('', options)));
+  });
+
+  it('takes a certificate for SIP over TLS, and names what is wrong with its files', () => {
+    const authority = new Authority();
+    try {
+      const { certificate, key } = authority.certificate({ names: ['DNS:sip.example.com'] });
+      const { server } = parseConfig(`sip: { tls: { certificate: ${certificate}, key: ${key} } }`, options).sip;
+      expect(server).toMatchObject({ tls: { port: 5061, wssPort: 7443, clients: 'none', certificate, key } });
+      expect(faultsOf(`sip: { tls: { certificate: ${certificate}, key: nowhere.key } }`)).toEqual([
+        '/etc/hushtone/hushtone.yaml:1: sip.tls.key expected a file that can be used: /etc/hushtone/nowhere.key cannot be read (ENOENT)',
+      ]);
+      expect(faultsOf(`sip: { tls: { certificate: ${certificate}, key: ${key}, port: 8080 } }`)).toEqual([
+        '/etc/hushtone/hushtone.yaml:1: sip.tls.port expected a port of its own, found 8080, which http.port has too',
+      ]);
+    } finally {
+      authority.close();
+    }
   });
 
   it('draws a new secret for the embedded server unless the environment brings one', () => {

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { connect, type Socket as TcpSocket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { Endpoint } from '../../src/sip-server/transport/flow.ts';
 import { WireFraming } from '../../src/sip-server/wire/framing.ts';
@@ -65,7 +66,23 @@ export async function udpPeer(server: Endpoint): Promise<Peer> {
 }
 
 export async function tcpPeer(server: Endpoint): Promise<Peer> {
-  const socket: TcpSocket = connect(server.port, server.address);
+  const socket = connect(server.port, server.address);
+  await new Promise((resolve) => socket.once('connect', resolve));
+  return streamPeer(socket, 'TCP');
+}
+
+/** Rejects where the handshake fails. */
+export async function tlsPeer(server: Endpoint, options: ConnectionOptions): Promise<Peer> {
+  const socket = connectTls({ ...options, port: server.port, host: server.address });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('secureConnect', () => resolve());
+  });
+  return streamPeer(socket, 'TLS');
+}
+
+/** Of a connection that stands. */
+export function streamPeer(socket: TcpSocket, transport: 'TCP' | 'TLS'): Peer {
   const inbox = new Inbox();
   let pending = '';
   socket.on('data', (bytes) => {
@@ -77,14 +94,13 @@ export async function tcpPeer(server: Endpoint): Promise<Peer> {
   });
   socket.on('error', () => undefined);
   socket.on('close', () => inbox.put('closed'));
-  await new Promise((resolve) => socket.once('connect', resolve));
   const close = () => void socket.destroy();
   const { localPort = 0 } = socket;
   return {
     inbox,
     host: '127.0.0.1',
     port: localPort,
-    transport: 'TCP',
+    transport,
     send: (text) => void socket.write(text),
     close,
   };
@@ -97,8 +113,10 @@ function endOfMessage(text: string): number {
   return head < 0 || text.length < head + 4 + length ? 0 : head + 4 + length;
 }
 
-export async function wsPeer(server: Endpoint): Promise<Peer> {
-  const socket = new WebSocket(`ws://${server.address}:${server.port}`, 'sip');
+/** `options` for `wss`. */
+export async function wsPeer(server: Endpoint, options: ConnectionOptions = {}): Promise<Peer> {
+  const { protocol } = server;
+  const socket = new WebSocket(`${protocol}://${server.address}:${server.port}`, 'sip', options);
   const inbox = new Inbox();
   socket.on('message', (bytes) => inbox.put(bytes.toString()));
   socket.on('close', () => inbox.put('closed'));
@@ -112,7 +130,7 @@ export async function wsPeer(server: Endpoint): Promise<Peer> {
     inbox,
     host: 'df7jal23ls0d.invalid',
     port: 0,
-    transport: 'WS',
+    transport: protocol.toUpperCase(),
     send: (text) => socket.send(text),
     close: () => socket.terminate(),
   };

@@ -103,7 +103,7 @@ export class Answers {
     let contact = draftHeader(draft, 'contact');
     if (contact !== undefined) contact = replaceLocalhost(contact, near, flow.local.port);
     else if (needsContact(request.method, status, rseq !== undefined)) {
-      contact = this.#context.contact(flow.local, flow.remoteAddress);
+      contact = this.#context.contact(flow.local, flow.remoteAddress, request.uri);
     }
     const routes = status > 100 ? headersOf(request, 'record-route') : [];
     return [

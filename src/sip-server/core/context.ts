@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Limits } from '../limits.ts';
 import { formatHost } from '../message/uri.ts';
-import type { Endpoint, Flow, Protocol, Transport } from '../transport/flow.ts';
+import { type Endpoint, type Flow, type Protocol, type Transport, transportParam } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import type { Dialog, Incoming, Outgoing } from './types.ts';
 
@@ -88,9 +88,11 @@ export class Context {
     return `SIP/2.0/${endpoint.protocol.toUpperCase()} ${address}:${endpoint.port};rport;branch=${branch}`;
   }
 
-  contact(endpoint: Endpoint, near: string): string {
-    const transport = endpoint.protocol === 'udp' ? '' : `;transport=${endpoint.protocol}`;
-    return `<sip:${formatHost(sayAddress(endpoint, near))}:${endpoint.port}${transport}>`;
+  /** RFC 3261 §8.1.1.8, §12.1.1: a request to a `sips` URI has `sips` contacts on both sides. */
+  contact(endpoint: Endpoint, near: string, requestUri: string): string {
+    const isSips = /^sips:/i.test(requestUri);
+    const transport = isSips && endpoint.protocol === 'tls' ? '' : transportParam(endpoint.protocol);
+    return `<${isSips ? 'sips' : 'sip'}:${formatHost(sayAddress(endpoint, near))}:${endpoint.port}${transport}>`;
   }
 
   nextCseq(): number {

@@ -77,7 +77,7 @@ function sendAnswer(context: Context, request: SipRequest, flow: Flow, text: str
 
 /** RFC 7118 §5: a Contact whose host ends in `.invalid` can be reached over this connection only. */
 function rememberContact(context: Context, request: SipRequest, flow: Flow): void {
-  if (flow.protocol !== 'ws') return;
+  if (flow.protocol !== 'ws' && flow.protocol !== 'wss') return;
   const uri = contactUri(request);
   const host = uri === undefined ? undefined : parseSipUri(uri)?.host.toLowerCase();
   if (host?.endsWith('.invalid')) context.remember(host, flow);

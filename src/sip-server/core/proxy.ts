@@ -3,7 +3,7 @@ import { headerOf, headersOf, type SipRequest, type SipResponse } from '../messa
 import { parseNameAddr, splitList } from '../message/name-addr.ts';
 import { formatHost, parseSipUri } from '../message/uri.ts';
 import { markVia } from '../message/via.ts';
-import type { Endpoint, Flow } from '../transport/flow.ts';
+import { defaultPort, type Endpoint, type Flow, transportParam } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import { plainAnswer, proxyProgress } from '../wire/meta.ts';
 import { type Context, newBranch, newTransactionId, sayAddress } from './context.ts';
@@ -118,7 +118,8 @@ export class ProxyRoutes {
   #isUs(host: string, port: number | undefined): boolean {
     return this.#context.transports.some(
       ({ endpoint }) =>
-        endpoint.port === (port ?? 5060) && (endpoint.address === host || sayAddress(endpoint, host) === host),
+        endpoint.port === (port ?? defaultPort(endpoint.protocol)) &&
+        (endpoint.address === host || sayAddress(endpoint, host) === host),
     );
   }
 }
@@ -294,7 +295,7 @@ function forwarded(
     markVia(request.via, flow.remoteAddress, flow.remotePort) + (vias[0] ?? '').slice(request.via.text.length);
   const maxForwards = Number(headerOf(request, 'max-forwards') ?? 70) - 1;
   const address = formatHost(sayAddress(to.endpoint, near));
-  const transport = to.endpoint.protocol === 'udp' ? '' : `;transport=${to.endpoint.protocol}`;
+  const transport = transportParam(to.endpoint.protocol);
   const extra =
     to.draft?.headers.filter(({ name }) => !/^(?:content-length|via|route|call-id|from|to|cseq)$/i.test(name)) ?? [];
   const replaced = new Set(extra.map(({ name }) => name.toLowerCase()));

@@ -3,7 +3,7 @@ import { dialogIdOf, routing, withTag } from '../dialog.ts';
 import { bracketed, contentTypeOf, type Draft, draftHeader, replaceLocalhost, restOf } from '../message/build.ts';
 import { parseNameAddr, splitList } from '../message/name-addr.ts';
 import { parseSipUri } from '../message/uri.ts';
-import type { Endpoint } from '../transport/flow.ts';
+import { type Endpoint, isSecure } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import { plainAnswer, requestEcho, unsolicitedFrame } from '../wire/meta.ts';
 import { type Context, newBranch, newTag, newTransactionId, sayAddress } from './context.ts';
@@ -83,7 +83,7 @@ export class Requests {
       givenContact !== undefined
         ? fixContact(givenContact, fix)
         : MAKES_DIALOG.has(method)
-          ? this.#context.contact(endpoint, near)
+          ? this.#context.contact(endpoint, near, uri)
           : undefined;
     const branch = newBranch();
     const text = [
@@ -188,7 +188,7 @@ export class Requests {
       givenContact !== undefined
         ? fixContact(givenContact, fix)
         : WITH_CONTACT.has(method)
-          ? this.#context.contact(target.endpoint, near)
+          ? this.#context.contact(target.endpoint, near, uri)
           : undefined;
     const branch = newBranch();
     const { state } = dialog;
@@ -299,6 +299,7 @@ export class Requests {
     const { nextHop } = routing(state);
     const hop = parseSipUri(nextHop);
     const sameFlow: Target = { kind: 'flow', flow, endpoint: flow.local };
+    if (hop?.scheme === 'sips' && !isSecure(flow.protocol)) return targetOf(this.#context, nextHop);
     if (flow.reliable) {
       if (flow.open && (state.routeSet.length === 0 || hop?.host === flow.remoteAddress || hop?.transport === 'ws')) {
         return sameFlow;

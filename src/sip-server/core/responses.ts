@@ -2,7 +2,7 @@ import { contactUri, refreshesTarget, uacDialog } from '../dialog.ts';
 import type { SipResponse } from '../message/message.ts';
 import { clientKey, rseqOf } from '../transaction/key.ts';
 import type { Flow } from '../transport/flow.ts';
-import { networkFrame } from '../wire/meta.ts';
+import { networkFrame, wireProtocol } from '../wire/meta.ts';
 import type { Context } from './context.ts';
 import { addDialog, removeDialog } from './dialogs.ts';
 import { failureAck, type OutgoingEvents, sendCancel } from './outgoing.ts';
@@ -141,7 +141,7 @@ export class Responses implements OutgoingEvents {
       {
         bytes: response.bytes,
         flow,
-        protocol: outgoing.endpoint.protocol === 'ws' ? 'tcp' : outgoing.endpoint.protocol,
+        protocol: wireProtocol(outgoing.endpoint),
         nowMs: this.#context.clock.now(),
         transactionId: outgoing.id,
         dialogId: outgoing.dialogId,

@@ -1,4 +1,15 @@
-export type Protocol = 'udp' | 'tcp' | 'ws';
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
+
+export const isSecure = (protocol: Protocol): boolean => protocol === 'tls' || protocol === 'wss';
+
+/** RFC 3261 §19.1.2. */
+export const defaultPort = (protocol: Protocol): number => (isSecure(protocol) ? 5061 : 5060);
+
+/** The parameter of a URI that says so; RFC 7118 §5.2 has `ws` for both kinds of WebSocket. */
+export function transportParam(protocol: Protocol): string {
+  if (protocol === 'udp') return '';
+  return `;transport=${protocol === 'wss' ? 'ws' : protocol}`;
+}
 
 /** An address this server listens on. */
 export interface Endpoint {
@@ -34,7 +45,10 @@ export interface TransportEvents {
 
 export interface Transport {
   readonly endpoint: Endpoint;
-  /** A flow to this peer, made if need be; undefined where this transport can't make one. */
-  flowTo(address: string, port: number): Flow | undefined;
+  /**
+   * A flow to this peer, made if need be; undefined where this transport can't make one. `domain`: who the peer must prove
+   * to be over TLS; without it, its address.
+   */
+  flowTo(address: string, port: number, domain?: string): Flow | undefined;
   close(): Promise<void>;
 }

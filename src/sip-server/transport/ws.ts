@@ -1,16 +1,26 @@
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Limits } from '../limits.ts';
 import { Connections } from './connections.ts';
+import type { Credentials } from './credentials.ts';
 import type { Endpoint, Flow, Transport, TransportEvents } from './flow.ts';
 
-/** SIP over WebSocket (RFC 7118): one message a frame, text or binary; we never dial. */
-export async function openWs(endpoint: Endpoint, events: TransportEvents, limits: Limits): Promise<Transport> {
+/**
+ * SIP over WebSocket (RFC 7118): one message a frame, text or binary; we never dial. With credentials over TLS, where no
+ * certificate is asked for: browsers have none.
+ */
+export async function openWs(
+  endpoint: Endpoint,
+  events: TransportEvents,
+  limits: Limits,
+  credentials?: Credentials,
+): Promise<Transport> {
   const connections = new Connections<WsFlow>(limits);
+  const http = credentials === undefined ? createServer() : openHttps(credentials, events, limits);
   const server = new WebSocketServer({
-    host: endpoint.address,
-    port: endpoint.port,
+    server: http,
     maxPayload: limits.messageBytesMax,
     perMessageDeflate: false,
     // RFC 7118 §4.1: the sub-protocol is "sip"; without it there is no agreement to speak SIP.
@@ -18,9 +28,11 @@ export async function openWs(endpoint: Endpoint, events: TransportEvents, limits
     verifyClient: ({ req }: { req: IncomingMessage }) =>
       (req.headers['sec-websocket-protocol'] ?? '').split(',').some((item) => item.trim() === 'sip'),
   });
+  // What is no WebSocket is told so.
+  http.on('request', (_, response) => response.writeHead(426, { connection: 'close' }).end());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.once('listening', () => {
+    http.listen({ host: endpoint.address, port: endpoint.port }, () => {
       server.off('error', reject);
       resolve();
     });
@@ -62,9 +74,21 @@ export async function openWs(endpoint: Endpoint, events: TransportEvents, limits
     close: () =>
       new Promise((resolve) => {
         for (const flow of connections.values()) flow.destroy();
-        server.close(() => resolve());
+        server.close();
+        http.close(() => resolve());
+        http.closeAllConnections();
       }),
   };
+}
+
+function openHttps(credentials: Credentials, events: TransportEvents, limits: Limits) {
+  const server = createHttpsServer({ ...credentials.options, handshakeTimeout: limits.connectMsMax });
+  server.on('tlsClientError', (_, socket) => {
+    events.dropped('tls handshake failed');
+    socket.destroy();
+  });
+  credentials.onRenewed((options) => server.setSecureContext(options));
+  return server;
 }
 
 function asLatin1(data: Buffer | ArrayBuffer | Buffer[]): string {
@@ -73,7 +97,6 @@ function asLatin1(data: Buffer | ArrayBuffer | Buffer[]): string {
 }
 
 class WsFlow implements Flow {
-  readonly protocol = 'ws';
   readonly reliable = true;
   readonly local: Endpoint;
   readonly remoteAddress: string;
@@ -88,6 +111,10 @@ class WsFlow implements Flow {
     this.local = local;
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
+  }
+
+  get protocol(): Endpoint['protocol'] {
+    return this.local.protocol;
   }
 
   send(text: string): boolean {

@@ -64,6 +64,6 @@ export function plainAnswer(id: string, ...tokens: string[]): string {
 }
 
 /** drachtio-server shows WebSocket connections as tcp. */
-function wireProtocol(flow: { readonly protocol: string }): string {
-  return flow.protocol === 'ws' ? 'tcp' : flow.protocol;
+export function wireProtocol({ protocol }: { readonly protocol: string }): string {
+  return protocol === 'ws' || protocol === 'wss' ? 'tcp' : protocol;
 }
