@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { LineCounter, parseDocument } from 'yaml';
 import type { GatewayVerb } from '../app/ports.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -28,6 +29,8 @@ const HEADERS_TAKEN: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
+/** Where this program lies, with profiles and prompts. */
+const SHIPPED = fileURLToPath(new URL('../..', import.meta.url));
 const UNSPECIFIED = /^(0\.0\.0\.0|[0:]+)$/;
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
 
@@ -170,13 +173,19 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
   if (overrides !== null && !existsSync(overrides)) {
     faults.push({ path: 'prompts.overrides', message: `expected a folder, found none at ${overrides}` });
   }
+  const folder = (key: string, given: string | undefined, shipped: string) => {
+    const found = path(given ?? shipped);
+    if (existsSync(found)) return found;
+    if (given !== undefined) faults.push({ path: key, message: `expected a folder, found none at ${found}` });
+    return resolve(SHIPPED, shipped);
+  };
   for (const message of sharedPorts(file)) faults.push(message);
   const run = Object.values(file.gateways).some((gateway) => gateway.kind === 'sandbox' && gateway.url === undefined);
   return {
     file: options.file,
     varDir,
     sip: readSip(file, {
-      profiles: path(file.sip.profiles),
+      profiles: folder('sip.profiles', file.sip.profiles, 'sip-profiles'),
       tls: readTls(file, path, faults),
       secret,
       environment: options.environment,
@@ -187,7 +196,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
       file: file.store.file === undefined ? resolve(varDir, 'hushtone.db') : path(file.store.file),
       retentionDays: file.store.retentionDays,
     },
-    prompts: { directory: path(file.prompts.directory), overrides },
+    prompts: { directory: folder('prompts.directory', file.prompts.directory, 'prompts'), overrides },
     sandbox: { run, port: file.sandbox.port },
     gateways,
     flows,

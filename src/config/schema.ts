@@ -60,7 +60,13 @@ const SipSchema = Type.Object(
     wsPort: port(5066, 'SIP over WebSocket, RFC 7118.'),
     tls: Type.Optional(TlsSchema),
     adminPort: port(0, 'Loopback port between server and control; 0 takes a free one.'),
-    profiles: Type.String({ default: 'sip-profiles', description: 'Folder of profiles.' }),
+    profiles: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Folder of profiles. Without it `sip-profiles` beside this file where there is one, else those shipped.',
+      }),
+    ),
     secrets: Type.Record(Type.String({ pattern: NAME }), SecretSchema, {
       default: {},
       description: 'Secrets that profiles name.',
@@ -243,7 +249,12 @@ export const ConfigSchema = Type.Object(
     ),
     prompts: Type.Object(
       {
-        directory: Type.String({ default: 'prompts' }),
+        directory: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'Without it `prompts` beside this file where there is one, else those shipped.',
+          }),
+        ),
         overrides: Type.Optional(
           Type.String({ description: 'Recordings of your own, by name, in a folder a locale.' }),
         ),

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -73,7 +73,26 @@ describe('reading the configuration', () => {
   });
 
   it('takes paths relative to the file', () => {
-    expect(parseConfig('sip: { profiles: peers }', options).sip.profiles).toBe('/etc/hushtone/peers');
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-config-'));
+    const file = join(folder, 'hushtone.yaml');
+    expect(parseConfig('store: { file: records.db }', options).store.file).toBe('/etc/hushtone/records.db');
+    expect(faultsOf('sip: { profiles: peers }')).toEqual([
+      '/etc/hushtone/hushtone.yaml:1: sip.profiles expected a folder, found none at /etc/hushtone/peers',
+    ]);
+    mkdirSync(join(folder, 'peers'));
+    expect(parseConfig('sip: { profiles: peers }', { ...options, file }).sip.profiles).toBe(join(folder, 'peers'));
+    rmSync(folder, { recursive: true });
+  });
+
+  it('takes the profiles and prompts that are shipped where there are none beside the file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-config-'));
+    const file = join(folder, 'hushtone.yaml');
+    const shipped = join(import.meta.dirname, '../..');
+    const { sip, prompts } = parseConfig('', { ...options, file });
+    expect([sip.profiles, prompts.directory]).toEqual([join(shipped, 'sip-profiles'), join(shipped, 'prompts')]);
+    mkdirSync(join(folder, 'sip-profiles'));
+    expect(parseConfig('', { ...options, file }).sip.profiles).toBe(join(folder, 'sip-profiles'));
+    rmSync(folder, { recursive: true });
   });
 
   it('lets the environment go over the file', () => {
