@@ -44,8 +44,9 @@ function pairs(parts: readonly string[], smallNames: boolean): Map<string, strin
     const value = unescaped(equals < 0 ? '' : part.slice(equals + 1));
     if (name === null || value === null) return null;
     const key = smallNames ? name.toLowerCase() : name;
-    // A parameter may stand once (RFC 3261 §19.1.1); twice is how two readers come to different amounts.
-    if (found.has(key)) return null;
+    // A parameter may stand once (RFC 3261 §19.1.1); with two values is how two readers come to different amounts. With the
+    // same one twice it is what baresip writes over TLS.
+    if (found.has(key) && found.get(key) !== value) return null;
     found.set(key, value);
   }
   return found;

@@ -73,6 +73,11 @@ describe('what a call brings', () => {
     expect(read('sip:pay@h;reference=r', {}, profile({ sources: ['header'] }))).toEqual({});
   });
 
+  it('stands in a URI that says a parameter again, and in none that says it differently', () => {
+    expect(read('sip:pay@h;transport=tls;amount=1;transport=tls')).toMatchObject({ amountMinor: 1 });
+    expect(read('sip:pay@h;amount=1;amount=2')).toEqual({});
+  });
+
   it('is refused where two sources differ', () => {
     expect(read('sip:pay@h;amount=1', { 'X-Hushtone-Amount': '2' })).toBe('amount is said twice, differently');
   });
