@@ -9,6 +9,7 @@ import { Network } from './core/network.ts';
 import { ProxyRoutes } from './core/proxy.ts';
 import { Requests } from './core/requests.ts';
 import { Responses } from './core/responses.ts';
+import { Sessions } from './core/sessions.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { parseDraft } from './message/build.ts';
 import { parseMessage } from './message/parse.ts';
@@ -105,9 +106,19 @@ interface Core {
 function compose(context: Context): Core {
   const responses = new Responses(context);
   const requests = new Requests(context, responses);
-  responses.use(requests);
+  const sessions = new Sessions(context, {
+    refresh: (dialog, method, done) => requests.refresh(dialog, method, done),
+    end: (dialog, why) => requests.endDialog(dialog, why),
+  });
+  responses.use(requests, sessions);
   const proxy = new ProxyRoutes(context, responses);
-  return { responses, requests, proxy, network: new Network(context, proxy), answers: new Answers(context, requests) };
+  return {
+    responses,
+    requests,
+    proxy,
+    network: new Network(context, proxy),
+    answers: new Answers(context, requests, sessions),
+  };
 }
 
 interface TransportParts {

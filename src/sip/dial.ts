@@ -13,6 +13,9 @@ import { parseSdp } from './sdp.ts';
 import { parseSipUri, uriOf } from './uri.ts';
 import { ALLOW, reasonOf, type SipWorld, writeSigned } from './world.ts';
 
+/** What RFC 4028 §4 recommends: half an hour. */
+const SESSION_SECONDS = 1_800;
+
 /** How we speak to a target of the configuration that no profile lists: nothing signed, no transfer on its word. */
 export const DEFAULT_DIAL_PROFILE: Profile = {
   name: 'default',
@@ -36,7 +39,8 @@ interface DialParts {
 type Answer =
   | { readonly kind: 'answered'; readonly dialog: SrfDialog; readonly leg: Leg; readonly media: NegotiatedMedia }
   | { readonly kind: 'redirected'; readonly contact: string }
-  | { readonly kind: 'failed'; readonly status: number; readonly reason: string };
+  /** `minSeSeconds`: of a 422, which wants a longer session timer. */
+  | { readonly kind: 'failed'; readonly status: number; readonly reason: string; readonly minSeSeconds?: number };
 
 /** Throws TRANSFER_FAILED within the request's time limit and CANCEL_WAIT_MS. The caller has checked the target. */
 export async function dial(parts: DialParts): Promise<DialedLeg> {
@@ -74,15 +78,29 @@ const REFUSED_DESCRIPTION: ReadonlySet<number> = new Set([488, 606]);
 
 async function inviteInTurn(parts: DialParts, target: string, deadline: number): Promise<Answer> {
   let answer: Answer = { kind: 'failed', status: 488, reason: 'nothing to offer' };
+  let sessionSeconds = parts.profile.dial?.sessionSeconds ?? SESSION_SECONDS;
   for (const secure of secureOffersFor(parts.profile.media, randomBytes)) {
-    answer = await inviteOnce(parts, target, deadline, secure);
+    const how = { target, deadline, secure };
+    answer = await inviteOnce(parts, { ...how, sessionSeconds });
+    if (answer.kind === 'failed' && (answer.minSeSeconds ?? 0) > sessionSeconds) {
+      // RFC 4028 §7.3: once more with what it wants, and that is kept.
+      sessionSeconds = answer.minSeSeconds ?? sessionSeconds;
+      answer = await inviteOnce(parts, { ...how, sessionSeconds });
+    }
     if (answer.kind !== 'failed' || !REFUSED_DESCRIPTION.has(answer.status)) return answer;
     if (parts.request.unwanted?.aborted === true) return answer;
   }
   return answer;
 }
 
-function inviteOnce(parts: DialParts, target: string, deadline: number, secure: SecureOffer | null): Promise<Answer> {
+interface InviteOnce {
+  readonly target: string;
+  readonly deadline: number;
+  readonly secure: SecureOffer | null;
+  readonly sessionSeconds: number;
+}
+
+function inviteOnce(parts: DialParts, { target, deadline, secure, sessionSeconds }: InviteOnce): Promise<Answer> {
   const { world, srf, profile, request } = parts;
   const origin: Origin = { sessionId: String(world.clock.now()), version: 1 };
   const sdp = writeOffer(profile.media, request.local, origin, secure);
@@ -147,7 +165,7 @@ function inviteOnce(parts: DialParts, target: string, deadline: number, secure: 
     try {
       srf.createUAC(
         target,
-        { localSdp: sdp, headers: inviteHeaders(parts) },
+        { localSdp: sdp, headers: inviteHeaders(parts, sessionSeconds) },
         {
           cbRequest: (_error, req) => {
             sent = req ?? null;
@@ -167,7 +185,9 @@ function notAnswered(error: unknown): Answer {
   const status = typeof failure?.status === 'number' ? failure.status : 503;
   const contact = status >= 300 && status < 400 ? failure.res?.get('Contact') : undefined;
   if (contact !== undefined) return { kind: 'redirected', contact: uriOf(contact) };
-  return { kind: 'failed', status, reason: status === 503 ? reasonOf(error) : `SIP status ${status}` };
+  const minSe = status === 422 ? failure.res?.get('Min-SE')?.trim() : undefined;
+  const asked = minSe !== undefined && /^\d{1,5}$/.test(minSe) ? { minSeSeconds: Number(minSe) } : {};
+  return { kind: 'failed', status, reason: status === 503 ? reasonOf(error) : `SIP status ${status}`, ...asked };
 }
 
 function cancel(world: SipWorld, req: SrfRequest): void {
@@ -180,7 +200,7 @@ function cancel(world: SipWorld, req: SrfRequest): void {
   }
 }
 
-function inviteHeaders(parts: DialParts): Record<string, string> {
+function inviteHeaders(parts: DialParts, sessionSeconds: number): Record<string, string> {
   const { world, profile, request } = parts;
   const pairs = new Map<HeaderKey, string>([...contextPairs(request.context), callPair(request.callId)]);
   if (request.result !== undefined) for (const [key, value] of resultPairs(request.result)) pairs.set(key, value);
@@ -191,6 +211,7 @@ function inviteHeaders(parts: DialParts): Record<string, string> {
     contact: `<sip:${user}@localhost>`,
     Allow: ALLOW,
     'Content-Type': 'application/sdp',
+    ...(sessionSeconds === 0 ? {} : { Supported: 'timer', 'Session-Expires': String(sessionSeconds) }),
     ...writeSigned(world, profile, pairs),
   };
 }

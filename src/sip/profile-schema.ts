@@ -129,6 +129,14 @@ export const ProfileSchema = Type.Object(
             maxItems: TRANSFER_HOSTS_MAX,
             description: 'Targets at these hosts or networks are dialed by this profile.',
           }),
+          sessionSeconds: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 86_400,
+              description:
+                'Session timer that our INVITEs ask for (RFC 4028); without this 1800. 0 asks for none; below 90 nobody must agree.',
+            }),
+          ),
         },
         { additionalProperties: false },
       ),

@@ -677,6 +677,18 @@ describe('a call of ours', () => {
     expect(frontEnd.dialogs).toBe(0);
   });
 
+  it('asks for a session timer, and once more for a longer one where the target wants that', async () => {
+    const { srf, frontEnd } = world();
+    const dialing = frontEnd.dial(request);
+    expect(must(srf.invites[0]).headers).toMatchObject({ Supported: 'timer', 'Session-Expires': '1800' });
+    must(srf.invites[0]).refused(422, { 'Min-SE': '3600' });
+    await turns();
+    expect(must(srf.invites[1]).headers).toMatchObject({ 'Session-Expires': '3600' });
+    must(srf.invites[1]).refused(422, { 'Min-SE': '3600' });
+    await expect(dialing).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 422 } });
+    expect(srf.invites).toHaveLength(2);
+  });
+
   it('fails with the status of the target', async () => {
     const { srf, frontEnd } = world();
     const dialing = frontEnd.dial(request);

@@ -2,14 +2,16 @@ import { refreshesTarget, uasDialog } from '../dialog.ts';
 import { bracketed, contentTypeOf, type Draft, draftHeader, replaceLocalhost, restOf } from '../message/build.ts';
 import { headerOf, headersOf, listHas } from '../message/message.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
+import { answerLines, parseSessionExpires, refreshesSession, termsOf } from '../session-timer.ts';
 import { T1_MS, T2_MS, TIMEOUT_MS } from '../transaction/timers.ts';
 import type { Application } from '../wire/application.ts';
 import { plainAnswer, responseEcho } from '../wire/meta.ts';
 import type { Context } from './context.ts';
 import { sayAddress } from './context.ts';
-import { addDialog, removeDialog } from './dialogs.ts';
+import { addDialog, noteAllow, removeDialog } from './dialogs.ts';
 import { answer, bracketTo, stopReliable } from './incoming.ts';
 import type { Requests } from './requests.ts';
+import type { Sessions } from './sessions.ts';
 import type { Dialog, Incoming } from './types.ts';
 
 const TAKEN = new Set(['via', 'from', 'to', 'call-id', 'cseq', 'contact']);
@@ -19,10 +21,12 @@ const UNKNOWN_TRANSACTION = 'Response not sent due to unknown transaction';
 export class Answers {
   readonly #context: Context;
   readonly #requests: Requests;
+  readonly #sessions: Sessions;
 
-  constructor(context: Context, requests: Requests) {
+  constructor(context: Context, requests: Requests, sessions: Sessions) {
     this.#context = context;
     this.#requests = requests;
+    this.#sessions = sessions;
   }
 
   respond(application: Application, id: string, transactionId: string, draft: Draft): void {
@@ -57,6 +61,15 @@ export class Answers {
     application.send(echo, request.callId);
     if (rseq !== undefined) this.#sendReliable(incoming, status, rseq, text);
     else this.#send(incoming, status, text);
+    if (status >= 200 && status < 300) this.#agreeOnSession(incoming, draft);
+  }
+
+  /** RFC 4028 §9: the application's word, or ours where it says nothing. */
+  #agreeOnSession({ request, dialog }: Incoming, draft: Draft): void {
+    if (dialog === undefined || !refreshesSession(request.method)) return;
+    if (draft.body !== '') dialog.localSdp = draft.body;
+    const said = draftHeader(draft, 'session-expires') ?? /^Session-Expires: (.*)\r$/m.exec(answerLines(request))?.[1];
+    this.#sessions.agreed(dialog, termsOf(parseSessionExpires(said ?? ''), false));
   }
 
   #send(incoming: Incoming, status: number, text: string): void {
@@ -82,6 +95,7 @@ export class Answers {
     if (incoming.dialog === undefined) {
       const state = uasDialog(incoming.request, incoming.tag, confirmed);
       incoming.dialog = addDialog(this.#context, state, application, incoming.flow);
+      if (incoming.dialog !== undefined) noteAllow(incoming.dialog, incoming.request);
     } else if (confirmed) incoming.dialog.state = { ...incoming.dialog.state, confirmed };
   }
 
@@ -97,6 +111,7 @@ export class Answers {
   ): string {
     const { request, flow } = incoming;
     const { status, rseq } = parts;
+    const isSuccess = status >= 200 && status < 300;
     const reason = 'reason' in draft.start ? draft.start.reason : '';
     const tag = incoming.toTag !== '' ? '' : `;tag=${incoming.tag}`;
     const near = sayAddress(flow.local, flow.remoteAddress);
@@ -115,6 +130,9 @@ export class Answers {
         ? ''
         : `Contact: ${parseNameAddr(contact) === undefined ? contact : bracketed(contact)}\r\n`,
       rseq === undefined ? '' : `RSeq: ${rseq}\r\n`,
+      isSuccess && refreshesSession(request.method) && draftHeader(draft, 'session-expires') === undefined
+        ? answerLines(request)
+        : '',
       restOf(draft, TAKEN, parts.contentType),
     ].join('');
   }

@@ -20,6 +20,8 @@ export const COUNTER_NAMES = [
   'ack_timeouts',
   'transaction_timeouts',
   'transport_failures',
+  'sessions_too_short',
+  'sessions_expired',
   'limit_transactions',
   'limit_dialogs',
   'admin_refused',

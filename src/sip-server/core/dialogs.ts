@@ -1,8 +1,9 @@
 import { type DialogState, dialogIdOf, matchesRequest } from '../dialog.ts';
-import type { SipRequest } from '../message/message.ts';
+import { headerOf, listHas, type SipMessage, type SipRequest } from '../message/message.ts';
 import type { Flow } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import type { Context } from './context.ts';
+import { stopSession } from './sessions.ts';
 import type { Dialog } from './types.ts';
 
 /** Puts a dialog into the table; undefined where it is full. */
@@ -25,6 +26,9 @@ export function addDialog(
     inviteCseq: 0,
     byeAfterAck: false,
     reliableInvite: undefined,
+    session: undefined,
+    peerTakesUpdate: false,
+    localSdp: '',
     endTimer: undefined,
   };
   context.dialogs.set(state.id, dialog);
@@ -35,6 +39,7 @@ export function removeDialog(context: Context, dialog: Dialog): void {
   dialog.unacked?.stop();
   dialog.unacked = undefined;
   dialog.endTimer?.cancel();
+  stopSession(dialog);
   if (context.dialogs.get(dialog.state.id) === dialog) context.dialogs.delete(dialog.state.id);
 }
 
@@ -45,6 +50,11 @@ export function findDialog(context: Context, request: SipRequest): Dialog | unde
   const byUs = context.dialogs.get(dialogIdOf(request.callId, request.to.tag ?? ''));
   if (byUs?.state.role === 'uac' && matchesRequest(byUs.state, request)) return byUs;
   return undefined;
+}
+
+/** RFC 3311 §5.1: who takes UPDATE says so in Allow; a message without Allow says nothing new. */
+export function noteAllow(dialog: Dialog, message: SipMessage): void {
+  if (headerOf(message, 'allow') !== undefined) dialog.peerTakesUpdate = listHas(message, 'allow', 'update');
 }
 
 /** The peer's request moves the dialog on: its CSeq, its contact, the way it came. */

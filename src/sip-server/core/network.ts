@@ -1,12 +1,13 @@
 import { contactUri, isOutOfOrder, refreshesTarget } from '../dialog.ts';
 import { type Fault, headerOf, type SipRequest } from '../message/message.ts';
 import { markVia } from '../message/via.ts';
+import { isTooShort, MIN_SE_SECONDS, refreshesSession } from '../session-timer.ts';
 import { serverKey } from '../transaction/key.ts';
 import { TIMEOUT_MS } from '../transaction/timers.ts';
 import type { Flow } from '../transport/flow.ts';
 import { networkFrame } from '../wire/meta.ts';
 import type { Context } from './context.ts';
-import { findDialog, removeDialog, touchDialog } from './dialogs.ts';
+import { findDialog, noteAllow, removeDialog, touchDialog } from './dialogs.ts';
 import { answerOwn, beginIncoming, markedText, stopReliable } from './incoming.ts';
 import type { ProxyRoutes } from './proxy.ts';
 import type { Dialog, Incoming } from './types.ts';
@@ -59,6 +60,11 @@ export class Network {
     const incoming = beginIncoming(this.#context, request, flow);
     if (incoming === undefined) return;
     if (request.method === 'INVITE') answerOwn(incoming, 100, 'Trying');
+    if (refreshesSession(request.method) && isTooShort(request)) {
+      this.#context.count('sessions_too_short');
+      answerOwn(incoming, 422, 'Session Interval Too Small', `Min-SE: ${MIN_SE_SECONDS}\r\n`);
+      return;
+    }
     if (dialog !== undefined) this.#inDialog(incoming, dialog);
     else this.#outside(incoming);
   }
@@ -113,6 +119,7 @@ export class Network {
     }
     const target = refreshesTarget(request.method) ? contactUri(request) : undefined;
     touchDialog(dialog, incoming, target);
+    noteAllow(dialog, request);
     if (dialog.owner === undefined || !dialog.owner.open) {
       answerOwn(incoming, 481, 'Call/Transaction Does Not Exist');
       if (request.method === 'BYE') removeDialog(this.#context, dialog);

@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
-import { dialogIdOf, routing, withTag } from '../dialog.ts';
+import { contactUri, dialogIdOf, routing, withTag } from '../dialog.ts';
 import { bracketed, contentTypeOf, type Draft, draftHeader, replaceLocalhost, restOf } from '../message/build.ts';
+import type { SipResponse } from '../message/message.ts';
 import { parseNameAddr, splitList } from '../message/name-addr.ts';
 import { parseSipUri } from '../message/uri.ts';
+import { refreshesSession, requestLines } from '../session-timer.ts';
 import { type Endpoint, isSecure } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
 import { plainAnswer, requestEcho, unsolicitedFrame } from '../wire/meta.ts';
@@ -198,8 +200,12 @@ export class Requests {
       `Max-Forwards: 70\r\nFrom: ${state.local}\r\nTo: ${state.remote}\r\n`,
       `Call-ID: ${state.callId}\r\nCSeq: ${cseq} ${method}\r\n`,
       contact === undefined ? '' : `Contact: ${contact}\r\n`,
+      dialog.session !== undefined && refreshesSession(method) && draftHeader(draft, 'session-expires') === undefined
+        ? requestLines(dialog.session.terms)
+        : '',
       restOf(draft, TAKEN, parts.contentType),
     ].join('');
+    if (method === 'ACK' && draft.body !== '') dialog.localSdp = draft.body;
     if (method !== 'ACK') dialog.state = { ...state, localCseq: Math.max(state.localCseq, cseq) };
     const outgoing = newOutgoing({
       id: newTransactionId(),
@@ -243,11 +249,51 @@ export class Requests {
   refuseFork(dialog: Dialog): void {
     const target = this.targetFor(dialog);
     if (target.kind === 'refused') return;
-    const draft: Draft = { start: { method: 'ACK', uri: '' }, headers: [], body: '' };
-    const parts = { method: 'ACK', uri: '', target, cseq: dialog.inviteCseq, contentType: undefined };
-    const ack = this.#composeInDialog(dialog, draft, parts);
-    openTarget(this.#context, target, (flow) => flow?.send(ack.text));
+    this.#acknowledge(dialog, dialog.inviteCseq);
     this.#bye(dialog, target, '');
+  }
+
+  /** RFC 4028 §10. DEVIATION RFC 3264 §8: what the peer's answer says of its media is not shown to the application. */
+  refresh(dialog: Dialog, method: 'UPDATE' | 'INVITE', done: (response: SipResponse | number) => void): boolean {
+    const target = this.targetFor(dialog);
+    if (target.kind === 'refused' || (method === 'INVITE' && (dialog.localSdp === '' || this.#isInviting(dialog)))) {
+      return false;
+    }
+    const body = method === 'INVITE' ? dialog.localSdp : '';
+    const draft: Draft = { start: { method, uri: 'sip:placeholder' }, headers: [], body };
+    const cseq = dialog.state.localCseq + 1 || this.#context.nextCseq();
+    const parts = { method, uri: 'sip:placeholder', target, cseq, contentType: contentTypeOf(draft) };
+    const outgoing = this.#composeInDialog(dialog, draft, parts);
+    outgoing.handler = (response) => {
+      if (response.status < 200) return;
+      if (response.status < 300) {
+        dialog.state = { ...dialog.state, remoteTarget: contactUri(response) ?? dialog.state.remoteTarget };
+        if (method === 'INVITE') this.#acknowledge(dialog, cseq);
+      }
+      done(response);
+    };
+    outgoing.failed = done;
+    launch(this.#context, outgoing, target, this.#events);
+    return true;
+  }
+
+  /** RFC 3261 §14.1: one INVITE at a time, whoever sent it. */
+  #isInviting(dialog: Dialog): boolean {
+    const ours = [...this.#context.outgoingById.values()];
+    const theirs = [...this.#context.incomingById.values()];
+    return (
+      ours.some((one) => one.dialog === dialog && one.method === 'INVITE' && !one.finalSeen) ||
+      theirs.some((one) => one.dialog === dialog && one.request.method === 'INVITE' && !one.answered)
+    );
+  }
+
+  /** Of a 2xx that no application waits for. */
+  #acknowledge(dialog: Dialog, cseq: number): void {
+    const target = this.targetFor(dialog);
+    if (target.kind === 'refused') return;
+    const draft: Draft = { start: { method: 'ACK', uri: '' }, headers: [], body: '' };
+    const ack = this.#composeInDialog(dialog, draft, { method: 'ACK', uri: '', target, cseq, contentType: undefined });
+    openTarget(this.#context, target, (flow) => flow?.send(ack.text));
   }
 
   cancel(application: Application, id: string, transactionId: string, draft: Draft): void {

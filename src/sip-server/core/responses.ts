@@ -1,12 +1,14 @@
 import { contactUri, refreshesTarget, uacDialog } from '../dialog.ts';
 import type { SipResponse } from '../message/message.ts';
+import { refreshesSession, sessionExpiresOf, termsOf } from '../session-timer.ts';
 import { clientKey, rseqOf } from '../transaction/key.ts';
 import type { Flow } from '../transport/flow.ts';
 import { networkFrame, wireProtocol } from '../wire/meta.ts';
 import type { Context } from './context.ts';
-import { addDialog, removeDialog } from './dialogs.ts';
+import { addDialog, noteAllow, removeDialog } from './dialogs.ts';
 import { failureAck, type OutgoingEvents, sendCancel } from './outgoing.ts';
 import type { Requests } from './requests.ts';
+import type { Sessions } from './sessions.ts';
 import type { Dialog, Outgoing } from './types.ts';
 
 const REASONS: Readonly<Record<number, string>> = { 408: 'Request Timeout', 503: 'Service Unavailable' };
@@ -15,14 +17,16 @@ const REASONS: Readonly<Record<number, string>> = { 408: 'Request Timeout', 503:
 export class Responses implements OutgoingEvents {
   readonly #context: Context;
   #requests: Requests | undefined;
+  #sessions: Sessions | undefined;
 
   constructor(context: Context) {
     this.#context = context;
   }
 
-  /** The two need each other; the composition ties them. */
-  use(requests: Requests): void {
+  /** They need each other; the composition ties them. */
+  use(requests: Requests, sessions: Sessions): void {
     this.#requests = requests;
+    this.#sessions = sessions;
   }
 
   receive(response: SipResponse, flow: Flow): void {
@@ -66,6 +70,7 @@ export class Responses implements OutgoingEvents {
     if (status < 200 && this.#isRepeated(outgoing, response)) return;
     if (status >= 200) outgoing.finalSeen = true;
     this.#keepDialog(outgoing, response, flow);
+    if (status >= 200 && status < 300) this.#agreeOnSession(outgoing, response);
     this.#pass(outgoing, flow, { status, bytes: response.bytes, text: `${response.head}\r\n\r\n${response.body}` });
     this.#finish(outgoing, status);
   }
@@ -108,6 +113,9 @@ export class Responses implements OutgoingEvents {
       byeAfterAck: false,
       endTimer: undefined,
       reliableInvite: undefined,
+      session: undefined,
+      peerTakesUpdate: false,
+      localSdp: '',
     };
   }
 
@@ -134,6 +142,14 @@ export class Responses implements OutgoingEvents {
     if (outgoing.method === 'INVITE' && status >= 200) dialog.inviteCseq = outgoing.cseq;
     const target = refreshesTarget(outgoing.method) && status >= 200 ? contactUri(response) : undefined;
     if (target !== undefined) dialog.state = { ...dialog.state, remoteTarget: target };
+  }
+
+  #agreeOnSession({ method, dialog, text }: Outgoing, response: SipResponse): void {
+    if (dialog === undefined || !refreshesSession(method)) return;
+    noteAllow(dialog, response);
+    const body = text.slice(text.indexOf('\r\n\r\n') + 4);
+    if (body !== '') dialog.localSdp = body;
+    this.#sessions?.agreed(dialog, termsOf(sessionExpiresOf(response), true));
   }
 
   #pass(outgoing: Outgoing, flow: Flow | undefined, response: { status: number; bytes: number; text: string }): void {

@@ -1,6 +1,7 @@
 import type { Timer } from '../../lib/clock.ts';
 import type { DialogState } from '../dialog.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
+import type { SessionTerms } from '../session-timer.ts';
 import type { IctInput, IctState } from '../transaction/ict.ts';
 import type { IstInput, IstState } from '../transaction/ist.ts';
 import type { NictInput, NictState } from '../transaction/nict.ts';
@@ -26,6 +27,12 @@ export interface Dialog {
   reliableInvite: Incoming | undefined;
   /** Our INVITE was cancelled, but a 2xx crossed the CANCEL: BYE follows the ACK. */
   byeAfterAck: boolean;
+  /** RFC 4028: what was agreed, and the timers of it. */
+  session: { terms: SessionTerms; end: Timer; refresh: Timer | undefined } | undefined;
+  /** Its last Allow has UPDATE. */
+  peerTakesUpdate: boolean;
+  /** What our application last said of its media, for a re-INVITE that only refreshes. */
+  localSdp: string;
   /** Ends it when nobody does: its application is gone, or did not answer a BYE. */
   endTimer: Timer | undefined;
 }
