@@ -71,6 +71,27 @@ describe('a call that pays', () => {
     await call;
     expect(closed).toEqual([world.legStats]);
   });
+  it('tells of its legs while it lives, and records what each came to', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    world.legStats = { ...world.legStats, packetsReceived: 500, packetsLost: 7, jitterMs: 3.25 };
+    const app = createApp(world.deps());
+    const incoming = world.incoming();
+    const call = app.callArrived(incoming);
+    await clock.advance(1_000);
+    const { callId, legId } = incoming;
+    const { security: _, ...agreed } = incoming.media;
+    expect(await app.callMedia(callId)).toEqual({
+      callId,
+      legs: [{ legId, role: 'caller', agreed: { ...agreed, srtp: null }, stats: world.legStats }],
+    });
+    expect(await app.callMedia('ca_other')).toBeNull();
+    await clock.advance(LONG_MS);
+    await call;
+    expect(await app.callMedia(callId)).toBeNull();
+    const totals = world.events.filter(({ kind }) => kind === 'legClosed').map(({ detail }) => detail);
+    expect(totals).toMatchObject([{ role: 'caller', packetsReceived: 500, packetsLost: 7, jitterMs: 3.25 }]);
+  });
   it('has the attempt on disk before the gateway is asked', async () => {
     const { calls } = await callOf();
     expect(calls.indexOf('saveAttempt asking')).toBeLessThan(calls.indexOf('send purchase'));
