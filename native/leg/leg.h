@@ -33,6 +33,9 @@ constexpr size_t kPtimeMsMax = 60;
 // In one frame: an end by silence, and what the detector reports. In one packet: a beginning and an end for each block.
 constexpr size_t kKeysHeardMax = 2 * kRedBlocksMax;
 
+constexpr Law LawOf(Codec codec) { return codec == Codec::kPcma ? Law::kA : Law::kMu; }
+constexpr uint32_t ClockRateOf(Codec codec) { return 8000 * TimestampScale(codec); }
+
 struct LegMedia {
   Endpoint remote;                            // Unknown: nothing is sent until the source is learned.
   Codec codec = Codec::kPcmu;
@@ -95,7 +98,7 @@ class Leg {
   void EndKey() { event_sender_.Release(); }
   // RFC 4733 §2.1: events share the audio's timestamps, so they are sent in the audio's clock only.
   bool CanSendKeys() const {
-    return media_.send && media_.send_event_payload_type >= 0 && media_.event_clock_rate == 8000 * TimestampScale(media_.codec);
+    return media_.send && media_.send_event_payload_type >= 0 && media_.event_clock_rate == ClockRateOf(media_.codec);
   }
   // False while others are being sent.
   bool SendKeys(const KeysToSend& keys);

@@ -43,9 +43,9 @@ class PublishedEndpoint {
     const auto words = std::bit_cast<std::array<uint64_t, 2>>(endpoint.address);
     const uint32_t head = head_.load(std::memory_order_relaxed);
     head_.store(head | 0xffU, std::memory_order_relaxed);                  // Being changed: a family that is none.
-    std::atomic_thread_fence(std::memory_order_release);
-    low_.store(words[0], std::memory_order_relaxed);
-    high_.store(words[1], std::memory_order_relaxed);
+    // Whoever reads one of these reads, behind it, that the head is being changed, or has been.
+    low_.store(words[0], std::memory_order_release);
+    high_.store(words[1], std::memory_order_release);
     const uint32_t change = ((head >> 8) + 1) & 0xff;
     head_.store(uint32_t{endpoint.port} << 16 | change << 8 | endpoint.family, std::memory_order_release);
   }
@@ -54,8 +54,7 @@ class PublishedEndpoint {
     constexpr int kTriesMax = 8;
     for (int tries = 0; tries < kTriesMax; ++tries) {
       const uint32_t head = head_.load(std::memory_order_acquire);
-      const std::array<uint64_t, 2> words{low_.load(std::memory_order_relaxed), high_.load(std::memory_order_relaxed)};
-      std::atomic_thread_fence(std::memory_order_acquire);
+      const std::array<uint64_t, 2> words{low_.load(std::memory_order_acquire), high_.load(std::memory_order_acquire)};
       if ((head & 0xff) == 0xff || head_.load(std::memory_order_relaxed) != head) continue;
       Endpoint endpoint;
       endpoint.family = static_cast<uint8_t>(head & 0xff);
