@@ -28,22 +28,24 @@ void Reception::Begin(uint32_t ssrc, uint16_t sequence_number) {
 
 void Reception::TellOldest(BurstGap& burst_gap, uint64_t seen, uint64_t late) {
   constexpr uint64_t kOldest = uint64_t{1} << (kWindow - 1);
-  if ((seen & kOldest) == 0) {
-    burst_gap.Lose();
-  } else if ((late & kOldest) != 0) {
+  if ((seen & ~late & kOldest) != 0) {
+    burst_gap.Receive();
+  } else if ((seen & kOldest) != 0) {
     burst_gap.Discard();
   } else {
-    burst_gap.Receive();
+    burst_gap.Lose();
   }
+}
+
+void Reception::Shift() {
+  TellOldest(burst_gap_, seen_, late_);
+  seen_ <<= 1;
+  late_ <<= 1;
 }
 
 void Reception::Advance(uint32_t ahead) {
   extended_ += ahead;
-  for (uint32_t i = 0; i < std::min(ahead, kWindow); ++i) {
-    TellOldest(burst_gap_, seen_, late_);
-    seen_ <<= 1;
-    late_ <<= 1;
-  }
+  for (uint32_t i = 0; i < std::min(ahead, kWindow); ++i) Shift();
   if (ahead > kWindow) burst_gap_.Lose(ahead - kWindow);
   seen_ |= 1;
 }
@@ -57,7 +59,9 @@ Reception::Arrival Reception::OnPacket(const RtpPacket& packet, bool is_audio, u
   if (!is_same) {
     Begin(packet.ssrc, packet.sequence_number);
   } else if (ahead == 1) {
-    Advance(1);
+    ++extended_;
+    Shift();
+    seen_ |= 1;
   } else if (const uint32_t behind = -ahead & 0xffff; behind <= kMisorderMax) {
     const uint64_t bit = behind < kWindow ? uint64_t{1} << behind : 0;
     if ((seen_ & bit) != 0) {

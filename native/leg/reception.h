@@ -46,6 +46,7 @@ class Reception {
 
   void Begin(uint32_t ssrc, uint16_t sequence_number);
   void Advance(uint32_t ahead);
+  void Shift();
   static void TellOldest(BurstGap& burst_gap, uint64_t seen, uint64_t late);
   void CountJitter(const RtpPacket& packet, uint32_t clock_rate, uint64_t now_us, LegCounters& counters);
   // A packet that came twice makes up for no other that is lost.
