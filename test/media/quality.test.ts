@@ -27,7 +27,7 @@ import { complaintsOfTshark, missingEars, voipMetricsByTshark } from '../harness
  * report is read by tshark, and what the peer reports is written by rtp.js.
  */
 
-const PORT_FIRST = 17_500;
+const PORT_FIRST = 17_700;
 const PACKET_MS = 20;
 /** Of each hundred packets ten in a row are lost, and one by itself. */
 const isLost = (number: number) => (number % 100 >= 40 && number % 100 < 50) || number % 100 === 80;
