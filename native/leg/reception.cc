@@ -90,7 +90,8 @@ Reception::Arrival Reception::OnPacket(const RtpPacket& packet, bool is_audio, u
 
 void Reception::CountJitter(const RtpPacket& packet, uint32_t clock_rate, uint64_t now_us, LegCounters& counters) {
   const uint32_t step_ts = packet.timestamp - last_ts_;
-  if (follows_audio_ && step_ts != 0 && step_ts <= clock_rate / 1000 * kPacketMsMax) packet_ts_ = static_cast<uint16_t>(step_ts);
+  // Behind a marker the step is a silence (RFC 3551 §4.1).
+  if (follows_audio_ && !packet.marker && step_ts != 0 && step_ts <= clock_rate / 1000 * kPacketMsMax) packet_ts_ = static_cast<uint16_t>(step_ts);
   last_ts_ = packet.timestamp;
 
   const uint32_t transit_ts = static_cast<uint32_t>(now_us * (clock_rate / 1000) / 1000) - packet.timestamp;

@@ -95,6 +95,20 @@ void MeasuresJitter() {
   CHECK(stand.reception.TakeReport().jitter_ts >= 39 && stand.reception.packet_ts() == 160);
 }
 
+// RFC 3551 §4.1: two packets in a row are 20 ms apart; behind a silence, which a marker ends, the step says nothing of them.
+void KnowsHowLongAPacketIs() {
+  Stand stand;
+  for (uint32_t number = 1; number <= 3; ++number) {
+    RtpPacket packet;
+    packet.ssrc = kSsrc;
+    packet.sequence_number = static_cast<uint16_t>(number);
+    packet.timestamp = number * 160 + (number == 3 ? 1000 : 0);
+    packet.marker = number == 3;
+    (void)stand.reception.OnPacket(packet, true, kClock, stand.now_us + uint64_t{number} * 20000, stand.counters);
+  }
+  CHECK(stand.reception.packet_ts() == 160);
+}
+
 void AClockBegunAnewIsNoJitter() {
   Stand stand;
   for (uint32_t number = 0; number < 50; ++number) (void)stand.Hear(number);
@@ -186,6 +200,7 @@ int main() {
   CountsWhatIsMissing();
   TellsOfAPacketOnceNoneIsWaitedFor();
   MeasuresJitter();
+  KnowsHowLongAPacketIs();
   AClockBegunAnewIsNoJitter();
   ReportsSinceTheLastReport();
   RatesByTheEModel();

@@ -140,6 +140,16 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     if (events > 0) log.error('media worker dropped events', { pid: worker.pid, events });
   }
 
+  /** After a worker's death its legs are made again; whoever only looks does not wait long for that. */
+  function standsAgain(worker: WorkerState): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = clock.startTimer(STATS_TIMEOUT_MS, () =>
+        reject(new ServiceError('WORKER_TIMEOUT', `its legs did not stand again within ${STATS_TIMEOUT_MS} ms`)),
+      );
+      worker.recreated.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
   function toLegStats(worker: WorkerState, answer: WireStats): LegStats {
     const { eventsLost, ticksLate, ticksSkipped, quality, bursts, peer, peerQuality, ...counted } = answer;
     countTotals(worker, { eventsLost, ticksLate, ticksSkipped });
@@ -334,8 +344,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
     async legStats(legId): Promise<LegStats> {
       const { worker } = callOf(legId);
-      // Not before a leg of a worker that died stands again.
-      await worker.recreated;
+      await standsAgain(worker);
       return toLegStats(worker, await worker.connection.ask('getStats', { legId }, 'stats', STATS_TIMEOUT_MS));
     },
 
