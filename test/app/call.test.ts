@@ -7,7 +7,7 @@ import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
 import { failNth } from '../harness/fail-nth.ts';
-import { FakeWorld, factsOf } from '../harness/fake-ports.ts';
+import { FakeWorld, factsOf, MEDIA } from '../harness/fake-ports.ts';
 import { PLAIN_FLOW } from '../harness/flow.ts';
 
 /** Longer than any scenario: ten minutes of payment, and the hold. */
@@ -432,10 +432,19 @@ describe('identification', () => {
     const world = new FakeWorld(clock);
     withFlow(flow)(world);
     const app = createApp(world.deps());
-    const call = app.callArrived(world.incoming());
+    const incoming = world.incoming();
+    const call = app.callArrived(incoming);
     await clock.advance(3_000);
     expect(world.routes.at(-1)).toHaveLength(2);
     const listener = world.dialed[0]?.listener();
+    // Both legs are shown, and what is agreed anew for the target is what is shown from then on.
+    await listener?.mediaChanged({ ...MEDIA, direction: 'recvonly' });
+    const { legs = [] } = (await app.callMedia(incoming.callId)) ?? {};
+    const seen = legs.map(({ role, agreed }) => [role, agreed?.direction]);
+    expect(seen).toEqual([
+      ['caller', 'sendrecv'],
+      ['target', 'recvonly'],
+    ]);
     if (how === 'bye') listener?.ended({ kind: 'bye', headers: {}, identified });
     else expect(await listener?.transferRequested({ target: 'sip:pay@127.0.0.1', identified })).toBe('accept');
     await settle();
@@ -445,7 +454,10 @@ describe('identification', () => {
     return world;
   }
   it('bridges the target and pays when it says yes', async () => {
-    expect(only((await identifiedAs(true)).payments).result).toBe('approved');
+    const world = await identifiedAs(true);
+    expect(only(world.payments).result).toBe('approved');
+    const closed = world.events.filter(({ kind }) => kind === 'legClosed').map(({ detail }) => detail.role);
+    expect(closed).toEqual(['target', 'caller']);
   });
   it('takes the word of a REFER that sends the caller back', async () => {
     expect(only((await identifiedAs(true, 'refer')).payments).result).toBe('approved');
