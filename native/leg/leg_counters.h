@@ -77,8 +77,8 @@ struct LegCounters {
   std::atomic<uint64_t> packets_unauthentic{0}, packets_replayed{0}, packets_unprotected{0};
   std::atomic<uint64_t> keys_by_event{0}, keys_inband{0}, keys_ignored{0};
   std::atomic<int64_t> packets_lost{0};        // Below 0 never for long: what came twice makes up for nothing.
-  std::atomic<uint32_t> jitter_us{0}, round_trip_us{0};
-  std::atomic<uint32_t> playout_delay_ms{0};
+  std::atomic<uint32_t> jitter_us{0}, round_trip_us{0}, playout_delay_ms{0};
+  std::atomic<uint32_t> peer_jitter_us{0};     // Of our stream, by its report.
   PublishedEndpoint remote;
   // What we hear, and what the peer says of what it hears of us: by SR or RR (§6.4.1 of RFC 3550), and by XR.
   Published<HeardQuality> heard;
@@ -89,7 +89,6 @@ struct LegCounters {
     uint16_t is_known = 0;
   };
   Published<PeerReport> peer_report;
-  std::atomic<uint32_t> peer_jitter_us{0};
 };
 
 // One thread writes, so that no bus needs to be locked for it: that would be most of what counting a packet costs.
