@@ -62,7 +62,12 @@ describe('keeping records', () => {
     await store.saveAttempt(attempt({ state: 'approved', gatewayReference: TRANSACTION, endedAt: START + 9 }));
     await store.appendEvent(event({ sequence: 2, detail: { length: 16, luhnOk: true, note: null } }));
     await store.appendEvent(event({ sequence: 1 }));
-    const closed = event({ sequence: 3, paymentId: null, kind: 'legClosed', detail: { role: 'caller', jitterMs: 3.25 } });
+    const closed = event({
+      sequence: 3,
+      paymentId: null,
+      kind: 'legClosed',
+      detail: { role: 'caller', jitterMs: 3.25 },
+    });
     await store.appendEvent(closed);
     const details = await store.queries.payment('pa_1');
     expect(details).toEqual({
