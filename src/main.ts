@@ -91,6 +91,7 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
       sip: sip.connected,
       store: store.isWritable(),
     }),
+    callMedia: (callId) => app.callMedia(callId),
     metricsText: () => metrics.text(),
     answerWithheld: metrics.answerWithheld,
     bodyBytesMax: config.http.bodyBytesMax,

@@ -3,14 +3,16 @@
 #include <cstring>
 #include <string>
 
+#include "base/bytes.h"
+
 namespace hushtone {
 namespace {
 
-constexpr size_t kMediaNumbers = 15;   // contract.ts: MEDIA
+constexpr size_t kMediaNumbers = 17;   // contract.ts: MEDIA
 constexpr size_t kRouteNumbers = 3;    // contract.ts: ROUTE_LENGTH
 constexpr size_t kSendNumbers = 5;     // engine.ts: sendKeys
 constexpr size_t kVoiceNumbers = 123;  // contract.ts: VOICE
-constexpr size_t kStatNumbers = 18;    // contract.ts: STATS
+constexpr size_t kStatNumbers = 47;    // contract.ts: STATS
 
 // engine.ts has checked every value; here only the types are asserted, because a wrong one would be read as a pointer.
 bool Has(const Napi::CallbackInfo& info, std::initializer_list<napi_valuetype> types) {
@@ -66,6 +68,8 @@ MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t por
   media.send_red_payload_type = static_cast<int16_t>(values[12]);
   media.receive_red_payload_type = static_cast<int16_t>(values[13]);
   media.send_noise = values[14] != 0;
+  media.send_voip_metrics = values[15] != 0;
+  media.send_reference_time = values[16] != 0;
   return media;
 }
 
@@ -330,14 +334,48 @@ Napi::Value EngineBox::ReadStats(const Napi::CallbackInfo& info) {
   }
   LegStats stats;
   const EngineFault fault = engine_->ReadStats(U32(info, 0), &stats);
-  const uint64_t numbers[kStatNumbers] = {
-      stats.packets_received, stats.packets_sent,           stats.packets_lost,      stats.packets_late,
-      stats.packets_duplicate, stats.packets_from_elsewhere, stats.packets_malformed, stats.frames_concealed,
-      stats.keys_by_event,    stats.keys_inband,            stats.keys_inband_ignored, stats.jitter_us,
-      stats.round_trip_us,    stats.ticks_late,             stats.ticks_skipped,     stats.packets_unauthentic,
-      stats.packets_replayed, stats.packets_unprotected};
   double* out = info[1].As<Napi::Float64Array>().Data();
-  for (size_t i = 0; i < kStatNumbers; ++i) out[i] = static_cast<double>(numbers[i]);
+  size_t count = 0;
+  const auto add = [&](auto number) { out[count++] = static_cast<double>(number); };
+  add(stats.packets_received);
+  add(stats.packets_sent);
+  add(stats.packets_lost);
+  add(stats.packets_late);
+  add(stats.packets_duplicate);
+  add(stats.packets_from_elsewhere);
+  add(stats.packets_malformed);
+  add(stats.frames_concealed);
+  add(stats.keys_by_event);
+  add(stats.keys_inband);
+  add(stats.keys_inband_ignored);
+  add(stats.jitter_us);
+  add(stats.round_trip_us);
+  add(stats.ticks_late);
+  add(stats.ticks_skipped);
+  add(stats.packets_unauthentic);
+  add(stats.packets_replayed);
+  add(stats.packets_unprotected);
+  add(stats.playout_delay_ms);
+  add(stats.peer_report.is_known);
+  add(stats.peer_report.fraction_lost);
+  add(stats.peer_report.packets_lost);
+  add(stats.peer_jitter_us);
+  for (const RatedQuality& rated : {stats.rated, stats.rated_by_peer}) {
+    add(rated.is_known);
+    add(rated.loss_rate);
+    add(rated.discard_rate);
+    add(rated.r_factor);
+    add(rated.mos_lq);
+    add(rated.mos_cq);
+    add(rated.end_system_delay_ms);
+  }
+  add(stats.heard.burst_density);
+  add(stats.heard.gap_density);
+  add(stats.heard.burst_ms);
+  add(stats.heard.gap_ms);
+  add(stats.remote.family);
+  add(stats.remote.port);
+  for (size_t i = 0; i < stats.remote.address.size(); i += 4) add(ReadU32(&stats.remote.address[i]));
   return Fault(info, fault);
 }
 

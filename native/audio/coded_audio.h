@@ -36,6 +36,8 @@ class CodedAudio {
   // Overwrites what was heard and what waits to be said.
   void Wipe();
   uint32_t delay_ms() const { return target_samples_ / 8; }
+  uint32_t delay_ms_max() const { return delay_ms() + kSlackMs; }
+  uint32_t delay_ms_limit() const { return delay_samples_max_ / 8 + kSlackMs; }
   const PlayoutBuffer::Counters& counters() const { return counters_; }
 
   // What is said: kept until a packet's worth is there. False where too much waits.

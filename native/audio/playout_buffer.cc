@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kTargetStartCodes = 40 * 8;
 constexpr uint32_t kStepCodes = kFrameSamples;
-constexpr uint32_t kSlackCodes = 60 * 8;
+constexpr uint32_t kSlackCodes = kSlackMs * 8;
 constexpr uint32_t kDeepFramesMax = 100;       // 2 s.
 constexpr uint32_t kLateToGrow = 2;
 constexpr uint32_t kLateToRestart = 10;

@@ -24,6 +24,7 @@
 namespace hushtone {
 
 constexpr size_t kFrameSamples = 160;
+constexpr uint32_t kSlackMs = 60;     // What waits longer than the target by more is skipped after 2 s.
 
 class PlayoutBuffer {
  public:
@@ -46,6 +47,9 @@ class PlayoutBuffer {
   void Wipe();
 
   uint32_t delay_ms() const { return target_codes_ / 8; }
+  // Of what comes early and is kept: now, and at most.
+  uint32_t delay_ms_max() const { return delay_ms() + kSlackMs; }
+  uint32_t delay_ms_limit() const { return delay_codes_max_ / 8 + kSlackMs; }
   const Counters& counters() const { return counters_; }
 
  private:

@@ -18,6 +18,7 @@
 #include "call/mask_pool.h"
 #include "leg/dtmf_merger.h"
 #include "leg/key_sender.h"
+#include "leg/leg_counters.h"
 #include "srtp/srtp.h"
 #include "vault/vault.h"
 
@@ -52,6 +53,8 @@ struct MediaConfig {
   SrtpKey send_key;                       // As before: its indexes go on. Another: a new SSRC of ours.
   SrtpKey receive_key;
   uint32_t receive_roc_max = 0;           // srtp.h: SrtpReceiver
+  bool send_voip_metrics = false;         // RFC 3611 §4.7: the peer asked for them.
+  bool send_reference_time = false;       // RFC 3611 §4.4: the peer answers it.
 };
 
 struct LegOpen {
@@ -97,7 +100,13 @@ struct LegStats {
   uint64_t packets_from_elsewhere = 0, packets_malformed = 0, frames_concealed = 0;
   uint64_t packets_unauthentic = 0, packets_replayed = 0, packets_unprotected = 0;
   uint64_t keys_by_event = 0, keys_inband = 0, keys_inband_ignored = 0;
-  uint32_t jitter_us = 0, round_trip_us = 0;
+  uint32_t jitter_us = 0, round_trip_us = 0, playout_delay_ms = 0;
+  Endpoint remote;                        // Where the peer was learned to be.
+  // As of our last report: what is heard, and the peer's word on what it hears. leg_counters.h has the units.
+  HeardQuality heard;
+  RatedQuality rated, rated_by_peer;
+  LegCounters::PeerReport peer_report;
+  uint32_t peer_jitter_us = 0;
   // Of the whole engine since it started: steps of the media clock that began over kTickLateUs late, and steps that a
   // longer stop of the machine left out.
   uint64_t ticks_late = 0, ticks_skipped = 0;
@@ -164,7 +173,7 @@ class Engine {
 
   // Copies whole events into `out`, oldest first; returns how many. `lost` counts events that a full ring dropped.
   virtual size_t Drain(std::span<EngineEvent> out, uint64_t* lost) = 0;
-  // Also for a leg that was closed, until its place is taken again.
+  // At any time, also for a leg that was closed, until its place is taken again.
   virtual EngineFault ReadStats(LegHandle leg, LegStats* out) = 0;
   virtual EngineFault SetToday(uint16_t year, uint8_t month) = 0;
 

@@ -177,6 +177,8 @@ bool MediaEngine::ToLegMedia(const MediaConfig& config, LegMedia* out) {
   out->receive = config.receive;
   out->dtmf = config.dtmf;
   out->secure = config.secure;
+  out->send_voip_metrics = config.send_voip_metrics;
+  out->send_reference_time = config.send_reference_time;
   return true;
 }
 
@@ -516,6 +518,13 @@ EngineFault MediaEngine::ReadStats(LegHandle leg, LegStats* out) {
   out->keys_inband_ignored = read(from.keys_ignored);
   out->jitter_us = read(from.jitter_us);
   out->round_trip_us = read(from.round_trip_us);
+  out->playout_delay_ms = read(from.playout_delay_ms);
+  out->remote = from.remote.Get();
+  out->heard = from.heard.Get();
+  out->rated = from.rated.Get();
+  out->rated_by_peer = from.rated_by_peer.Get();
+  out->peer_report = from.peer_report.Get();
+  out->peer_jitter_us = read(from.peer_jitter_us);
   out->ticks_late = read(ticks_late_);
   out->ticks_skipped = read(ticks_skipped_);
   return EngineFault::kNone;

@@ -1,39 +1,15 @@
+// What comes from the peer, and what the leg is. What goes to the peer is in leg_speak.cc.
 #include "leg/leg.h"
-
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
-#include "base/bytes.h"
 
 namespace hushtone {
 namespace {
 
-constexpr uint32_t kSampleRate = 8000;
-constexpr uint64_t kBehindMsMax = 200;            // A sending clock further behind starts again.
-// Comfort noise: as silence counts what is nothing for so long, and it is said again so often, so that one lost packet
-// matters little and no firewall forgets us.
-constexpr uint16_t kSilentFramesMin = 10;
-constexpr uint16_t kNoiseEveryFrames = 50;
-constexpr uint8_t kNoiseLevelDbov = 127;          // RFC 3389 §3.1: the lowest that can be said; ours is nothing at all.
 // A press of which nothing came for so long has ended and its END packets are lost: senders update it every packet time
 // or every 50 ms, and three updates in a row may be lost.
 constexpr uint64_t kEventSilenceMsMax = 200;
 // How long the address of the SDP may take the place of another that was faster; rtpengine learns for as long.
 constexpr uint64_t kSourceDoubtUs = 3'000'000;
-constexpr uint64_t kNtpUnixSeconds = 2208988800;  // RFC 3550 §4: NTP counts from 1900.
-constexpr char kCname[] = {'h', 'u', 's', 'h', 't', 'o', 'n', 'e'};
 constexpr auto kRelaxed = std::memory_order_relaxed;
-
-void Add(std::atomic<uint64_t>& counter) { counter.fetch_add(1, kRelaxed); }
-
-uint64_t NtpOf(uint64_t now_us) {
-  const uint64_t seconds = now_us / 1000000 + kNtpUnixSeconds;
-  const uint64_t fraction = ((now_us % 1000000) << 32) / 1000000;
-  return seconds << 32 | fraction;
-}
-
-constexpr Law LawOf(Codec codec) { return codec == Codec::kPcma ? Law::kA : Law::kMu; }
 
 }  // namespace
 
@@ -42,10 +18,11 @@ Leg::Leg(const LegMedia& media, uint32_t ssrc, uint16_t sequence_number, uint32_
     : media_(media), coded_(std::move(coded)), playout_(jitter_ms_max), merger_(media.dtmf), ssrc_(ssrc),
       sequence_number_(sequence_number), timestamp_(timestamp) {
   key_presses_.SetClockRate(media.event_clock_rate);
+  counters.playout_delay_ms.store(playout_delay_ms(), kRelaxed);
 }
 
 std::unique_ptr<CodedAudio> Leg::SetMedia(const LegMedia& media, std::unique_ptr<CodedAudio> coded) {
-  if (!(media.remote == media_.remote)) learned_ = Endpoint{};
+  if (!(media.remote == media_.remote)) Learn(Endpoint{});
   if (media.ptime_ms != media_.ptime_ms || media.codec != media_.codec) pending_count_ = 0;
   if (media.send && !media_.send) marker_due_ = true;
   if (IsG711(media.codec) != IsG711(media_.codec)) playout_.Restart();
@@ -56,6 +33,7 @@ std::unique_ptr<CodedAudio> Leg::SetMedia(const LegMedia& media, std::unique_ptr
   merger_.SetMode(media.dtmf);
   key_presses_.SetClockRate(media.event_clock_rate);
   if (coded != nullptr) coded->Wipe();
+  counters.playout_delay_ms.store(playout_delay_ms(), kRelaxed);
   return coded;
 }
 
@@ -93,13 +71,19 @@ void Leg::Wipe() {
 // address in the SDP does not decide alone: behind NAT it is another. But where it sends itself soon after a stranger,
 // the stranger has to go. Who has the key is the peer wherever he sends from.
 bool Leg::IsFromPeer(const Endpoint& from, uint64_t now_us) {
+  if (learned_ == from) return true;
   if (!learned_.IsKnown()) {
-    learned_ = from;
     learned_at_us_ = now_us;
-  } else if (media_.secure || (from == media_.remote && now_us - learned_at_us_ <= kSourceDoubtUs)) {
-    learned_ = from;
+  } else if (!media_.secure && (!(from == media_.remote) || now_us - learned_at_us_ > kSourceDoubtUs)) {
+    return false;
   }
-  return learned_ == from;
+  Learn(from);
+  return true;
+}
+
+void Leg::Learn(const Endpoint& from) {
+  learned_ = from;
+  counters.remote.Set(from);
 }
 
 bool Leg::CountVerdict(SrtpVerdict verdict) {
@@ -118,22 +102,6 @@ bool Leg::CountVerdict(SrtpVerdict verdict) {
   }
   return false;
 }
-
-size_t Leg::ProtectRtp(uint8_t* packet, size_t length) {
-  if (!media_.secure) return length;
-  if (srtp_sender_ != nullptr && srtp_sender_->ProtectRtp(packet, &length)) return length;
-  Add(counters.packets_unprotected);
-  return 0;
-}
-
-size_t Leg::ProtectRtcp(uint8_t* packet, size_t length) {
-  if (!media_.secure) return length;
-  if (srtp_sender_ != nullptr && srtp_sender_->ProtectRtcp(packet, &length)) return length;
-  Add(counters.packets_unprotected);
-  return 0;
-}
-
-size_t Leg::Bye(uint8_t* out) { return CanSend() ? ProtectRtcp(out, WriteBye(ssrc_, out)) : 0; }
 
 size_t Leg::OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us, KeyHeard* keys) {
   if (media_.secure) {
@@ -161,25 +129,38 @@ size_t Leg::OnRtp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_u
   }
   Add(counters.packets_received);
   last_packet_ms_ = now_us / 1000;
-  CountSequence(packet, now_us);
+  const Reception::Arrival arrival = reception_.OnPacket(packet, is_audio, ClockRateOf(media_.codec), now_us, counters);
+  if (arrival == Reception::Arrival::kNewSource) RestartPlayout();
   if (!media_.receive) return 0;
   if (is_event) return OnEvent(packet, now_us, keys);
   if (is_red) return OnRed(packet, now_us, keys);
-  OnAudio(packet);
+  OnAudio(packet, arrival);
   return 0;
 }
 
-void Leg::OnAudio(const RtpPacket& packet) {
+// What comes twice and was played already is not late.
+void Leg::OnAudio(const RtpPacket& packet, Reception::Arrival arrival) {
   const bool is_noise = packet.payload_type != media_.receive_payload_type;
+  const uint64_t late = Playing().late;
   if (coded_ != nullptr) {
-    const uint64_t late = coded_->counters().late;
     is_noise ? coded_->PutNoise(packet.timestamp, packet.payload) : coded_->Put(packet.timestamp, packet.payload);
-    if (coded_->counters().late != late) Add(counters.packets_late);
-    return;
+  } else if (is_noise) {
+    playout_.PutNoise(packet.timestamp, packet.payload);
+  } else {
+    playout_.Put(packet.timestamp, packet.payload, LawOf(media_.codec));
   }
-  const uint64_t late = playout_.counters().late;
-  is_noise ? playout_.PutNoise(packet.timestamp, packet.payload) : playout_.Put(packet.timestamp, packet.payload, LawOf(media_.codec));
-  if (playout_.counters().late != late) Add(counters.packets_late);
+  if (Playing().late == late || arrival == Reception::Arrival::kDuplicate) return;
+  Add(counters.packets_late);
+  reception_.Discard(packet.sequence_number);
+  counters.playout_delay_ms.store(playout_delay_ms(), kRelaxed);   // Late packets make it longer.
+}
+
+void Leg::RestartPlayout() {
+  if (coded_ != nullptr) {
+    coded_->Restart();
+  } else {
+    playout_.Restart();
+  }
 }
 
 // Heard without having been agreed: gateways send it unasked, and its payload type is no other's.
@@ -204,7 +185,7 @@ size_t Leg::OnRed(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys) {
     one.payload = blocks[i].payload;
     if (one.payload.empty()) continue;            // Nothing yet to say again: RFC 4733 senders begin so.
     if (one.payload_type == media_.receive_event_payload_type) heard += OnEvent(one, now_us, keys + heard);
-    if (one.payload_type == media_.receive_payload_type && i + 1 == count) OnAudio(one);
+    if (one.payload_type == media_.receive_payload_type && i + 1 == count) OnAudio(one, Reception::Arrival::kCounted);
   }
   return heard;
 }
@@ -214,43 +195,6 @@ bool Leg::IsUnnegotiatedEvent(const RtpPacket& packet) const {
   return media_.receive_event_payload_type < 0 && packet.payload_type >= 96 &&
          packet.payload_type != media_.receive_payload_type && packet.payload.size() == kTelephoneEventBytes &&
          packet.payload[0] <= kEventKeyLast && (packet.payload[1] & 0x40) == 0;
-}
-
-// RFC 3550 appendix A.1, A.3 and A.8, without probation: a call has one peer, and its first packet may be a key.
-void Leg::CountSequence(const RtpPacket& packet, uint64_t now_us) {
-  // Some gateways send events under an SSRC of their own. They must not restart the audio each time.
-  const bool is_audio = packet.payload_type == media_.receive_payload_type;
-  if (has_source_ && !is_audio && packet.ssrc != peer_ssrc_) return;
-  if (!has_source_ || packet.ssrc != peer_ssrc_) {
-    has_source_ = true;
-    peer_ssrc_ = packet.ssrc;
-    highest_sequence_ = packet.sequence_number;
-    sequence_cycles_ = 0;
-    first_extended_ = packet.sequence_number;
-    received_of_ssrc_ = 0;
-    expected_prior_ = received_prior_ = 0;
-    jitter_ts_ = 0;
-    transit_ = 0;
-    playout_.Restart();
-  } else if (packet.sequence_number == highest_sequence_) {
-    Add(counters.packets_duplicate);
-    return;
-  } else if (IsNewer16(packet.sequence_number, highest_sequence_)) {
-    if (packet.sequence_number < highest_sequence_) sequence_cycles_ += 0x10000;
-    highest_sequence_ = packet.sequence_number;
-  }
-  ++received_of_ssrc_;
-  const int64_t expected = int64_t{sequence_cycles_} + highest_sequence_ - first_extended_ + 1;
-  counters.packets_lost.store(expected - static_cast<int64_t>(received_of_ssrc_), kRelaxed);
-
-  // Events repeat one timestamp, so they say nothing of jitter.
-  if (!is_audio) return;
-  const uint32_t clock_rate = kSampleRate * TimestampScale(media_.codec);
-  const auto arrival_ts = static_cast<uint32_t>(now_us * clock_rate / 1000000);
-  const int64_t transit = static_cast<int32_t>(arrival_ts - packet.timestamp);
-  if (received_of_ssrc_ > 1) jitter_ts_ += (static_cast<double>(std::abs(transit - transit_)) - jitter_ts_) / 16.0;
-  transit_ = transit;
-  counters.jitter_us.store(static_cast<uint32_t>(jitter_ts_ * 1000000 / clock_rate), kRelaxed);
 }
 
 size_t Leg::OnEvent(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys) {
@@ -303,23 +247,7 @@ void Leg::OnRtcp(std::span<uint8_t> bytes, const Endpoint& from, uint64_t now_us
     if (!CountVerdict(srtp_receiver_ == nullptr ? SrtpVerdict::kUnauthentic : srtp_receiver_->OpenRtcp(bytes, &length))) return;
     bytes = bytes.first(length);
   }
-  RtcpSeen seen;
-  if (!ParseRtcp(bytes, ssrc_, &seen)) {
-    Add(counters.packets_malformed);
-    return;
-  }
-  if (seen.has_sender_report) {
-    last_sr_ntp_ = seen.ntp;
-    last_sr_at_us_ = now_us;
-  }
-  // RFC 3550 §6.4.1: arrival minus last SR minus delay since last SR, in 1/65536 s.
-  if (seen.has_report_on_us && seen.report.last_sr != 0) {
-    const auto middle = static_cast<uint32_t>(NtpOf(now_us) >> 16);
-    const uint32_t round_trip = middle - seen.report.last_sr - seen.report.delay_since_last_sr;
-    if (round_trip < 0x10000 * 10) {
-      counters.round_trip_us.store(static_cast<uint32_t>(uint64_t{round_trip} * 1000000 / 0x10000), kRelaxed);
-    }
-  }
+  if (!reports_.OnPacket(bytes, ssrc_, ClockRateOf(media_.codec), now_us, counters)) Add(counters.packets_malformed);
 }
 
 const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
@@ -328,7 +256,7 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
     event_entered_ = false;
     keys[(*key_count)++] = KeyHeard{event_key_, false, true};
   }
-  const PlayoutBuffer::Counters& playing = coded_ != nullptr ? coded_->counters() : playout_.counters();
+  const PlayoutBuffer::Counters& playing = Playing();
   const uint64_t concealed = playing.concealed_frames;
   if (!(coded_ != nullptr ? coded_->Take(heard_.data()) : playout_.Take(heard_.data()))) return heard_.data();
   const bool is_concealed = playing.concealed_frames != concealed;
@@ -342,178 +270,6 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
     if (merge == Merge::kEnters && *key_count < kKeysHeardMax) keys[(*key_count)++] = KeyHeard{press.event, true, false};
   });
   return heard_.data();
-}
-
-void Leg::BeginKey(uint8_t event) {
-  constexpr uint8_t kVolume = 10;   // -10 dBm0, as phones send.
-  (void)event_sender_.Begin(event, kVolume);
-}
-
-bool Leg::SendKeys(const KeysToSend& keys) {
-  if (key_sender_.IsOn()) return false;
-  key_sender_.Start(keys);
-  sends_keys_ = true;
-  return true;
-}
-
-// RFC 3389 §4: once silence was announced nothing is sent until there is something to say.
-bool Leg::HasNothingToSay(const int16_t* samples) {
-  if (!std::all_of(samples, samples + kFrameSamples, [](int16_t sample) { return sample == 0; })) {
-    if (silent_frames_ >= kSilentFramesMin) marker_due_ = true;
-    silent_frames_ = 0;
-    return false;
-  }
-  if (++silent_frames_ < kSilentFramesMin) return false;
-  noise_due_ = (silent_frames_ - kSilentFramesMin) % kNoiseEveryFrames == 0;
-  if (noise_due_) silent_frames_ = kSilentFramesMin;
-  return true;
-}
-
-void Leg::Speak(const int16_t* samples, uint64_t now_ms) {
-  if (pending_count_ == 0 && due_ms_ == 0) due_ms_ = now_ms;
-  constexpr auto kFrame = static_cast<uint32_t>(kFrameSamples);
-  const uint32_t frame_ts = kFrame * TimestampScale(media_.codec);
-  std::array<int16_t, kFrameSamples> tones;
-  if (sends_keys_) {
-    if (key_sender_.mode() == KeyMode::kEvent) {
-      keys_sent_ = key_sender_.StepEvents(&event_sender_, frame_ts) || keys_sent_;
-    } else {
-      keys_sent_ = key_sender_.WriteTones(tones.data()) || keys_sent_;
-      samples = tones.data();
-    }
-    sends_keys_ = key_sender_.IsOn();
-  }
-  event_packet_ = media_.send ? event_sender_.Next(frame_ts, timestamp_) : std::nullopt;
-  if (event_packet_) {
-    // RFC 4733 §2.5.1.2: events may take the place of audio. What waited for its packet time is dropped with it.
-    pending_count_ = 0;
-    due_ms_ = 0;
-  } else if (media_.send_noise && HasNothingToSay(samples)) {
-    pending_count_ = 0;
-    due_ms_ = 0;
-  } else if (coded_ != nullptr) {
-    if (coded_->Say(samples, pending_count_)) pending_count_ += kFrameSamples;
-  } else if (pending_count_ + kFrameSamples <= pending_.size()) {
-    Encode(LawOf(media_.codec), std::span(samples, kFrameSamples), pending_.data() + pending_count_);
-    pending_count_ += kFrameSamples;
-  }
-  timestamp_ += frame_ts;
-}
-
-void Leg::Skip(uint64_t ms) {
-  timestamp_ += static_cast<uint32_t>(ms * (kSampleRate / 1000)) * TimestampScale(media_.codec);
-  pending_count_ = 0;
-  due_ms_ = 0;
-  // RFC 3551 §4.1: the first packet after a silence in which nothing was sent.
-  marker_due_ = true;
-}
-
-size_t Leg::NextPacket(uint64_t now_ms, uint8_t* out) {
-  if (!media_.send || !CanSend()) {
-    pending_count_ = 0;
-    due_ms_ = 0;
-    event_packet_.reset();
-    noise_due_ = false;
-    return 0;
-  }
-  RtpPacket packet;
-  packet.ssrc = ssrc_;
-  if (event_packet_) return WriteEventPacket(packet, out);
-  if (noise_due_) {
-    noise_due_ = false;
-    packet.payload_type = kComfortNoisePayloadType;
-    packet.timestamp = timestamp_ - static_cast<uint32_t>(kFrameSamples);
-    packet.sequence_number = sequence_number_++;
-    WriteRtpHeader(packet, out);
-    out[kRtpHeaderBytes] = kNoiseLevelDbov;
-    Add(counters.packets_sent);
-    return ProtectRtp(out, kRtpHeaderBytes + 1);
-  }
-  const size_t count = size_t{media_.ptime_ms} * 8;
-  if (pending_count_ < count || now_ms < due_ms_) return 0;
-  due_ms_ = now_ms - due_ms_ > kBehindMsMax ? now_ms + media_.ptime_ms : due_ms_ + media_.ptime_ms;
-  packet.payload_type = media_.send_payload_type;
-  packet.marker = marker_due_;
-  marker_due_ = false;
-  packet.timestamp = timestamp_ - static_cast<uint32_t>(pending_count_) * TimestampScale(media_.codec);
-  size_t bytes = count;
-  if (coded_ != nullptr) {
-    bytes = coded_->Encode(count, pending_count_, out + kRtpHeaderBytes);
-    pending_count_ -= count;
-    if (bytes == 0) return 0;
-  } else {
-    std::memcpy(out + kRtpHeaderBytes, pending_.data(), count);
-    pending_count_ -= count;
-    std::memmove(pending_.data(), pending_.data() + count, pending_count_);
-  }
-  packet.sequence_number = sequence_number_++;
-  WriteRtpHeader(packet, out);
-  Add(counters.packets_sent);
-  octets_sent_ += bytes;
-  return ProtectRtp(out, kRtpHeaderBytes + bytes);
-}
-
-// Where redundancy was agreed, with the presses before it, as far back as 14 bits of timestamp reach.
-size_t Leg::WriteEventPacket(RtpPacket packet, uint8_t* out) {
-  const bool is_red = media_.send_red_payload_type >= 0;
-  packet.payload_type = static_cast<uint8_t>(is_red ? media_.send_red_payload_type : media_.send_event_payload_type);
-  packet.marker = event_packet_->marker;
-  packet.timestamp = event_packet_->timestamp;
-  packet.sequence_number = sequence_number_++;
-  WriteRtpHeader(packet, out);
-  std::array<uint8_t, kTelephoneEventBytes*(EventSender::kEarlierMax + 1)> events;
-  std::array<RedBlock, EventSender::kEarlierMax + 1> blocks;
-  size_t count = 0;
-  const auto add = [&](const TelephoneEvent& event, uint32_t offset) {
-    uint8_t* bytes = events.data() + count * kTelephoneEventBytes;
-    WriteTelephoneEvent(event, bytes);
-    blocks[count++] = {static_cast<uint8_t>(media_.send_event_payload_type), offset, std::span(bytes, kTelephoneEventBytes)};
-  };
-  for (size_t i = is_red ? event_sender_.earlier_count() : 0; i-- > 0;) {
-    const uint32_t offset = packet.timestamp - event_sender_.earlier(i).timestamp;
-    if (offset != 0 && offset <= kRedOffsetTsMax) add(event_sender_.earlier(i).event, offset);
-  }
-  add(event_packet_->event, 0);
-  size_t bytes = kTelephoneEventBytes;
-  if (is_red) {
-    bytes = WriteRed(std::span(blocks.data(), count), out + kRtpHeaderBytes);
-  } else {
-    std::memcpy(out + kRtpHeaderBytes, events.data(), bytes);
-  }
-  event_packet_.reset();
-  Add(counters.packets_sent);
-  return ProtectRtp(out, kRtpHeaderBytes + bytes);
-}
-
-size_t Leg::NextReport(uint64_t now_us, uint8_t* out) {
-  if (next_report_us_ == 0) next_report_us_ = now_us + kRtcpEveryMs * 500;
-  if (now_us < next_report_us_ || !CanSend()) return 0;
-  // RFC 3550 §6.2: half to one and a half intervals, so that reports of many calls do not march in step.
-  next_report_us_ = now_us + kRtcpEveryMs * 500 + (ssrc_ ^ timestamp_) % (kRtcpEveryMs * 1000);
-
-  ReceptionReport report;
-  if (has_source_) {
-    const uint32_t highest = sequence_cycles_ + highest_sequence_;
-    const uint32_t expected = highest - first_extended_ + 1;
-    const auto received = static_cast<uint32_t>(received_of_ssrc_);
-    const uint32_t expected_now = expected - expected_prior_;
-    const uint32_t received_now = received - received_prior_;
-    expected_prior_ = expected;
-    received_prior_ = received;
-    const int64_t lost_now = int64_t{expected_now} - received_now;
-    report.ssrc = peer_ssrc_;
-    if (expected_now > 0 && lost_now > 0) report.fraction_lost = static_cast<uint8_t>(std::min<int64_t>(255, lost_now * 256 / expected_now));
-    report.packets_lost = static_cast<int32_t>(std::clamp<int64_t>(int64_t{expected} - received, -0x800000, 0x7fffff));
-    report.highest_sequence = highest;
-    report.jitter_ts = static_cast<uint32_t>(jitter_ts_);
-    if (last_sr_ntp_ != 0) {
-      report.last_sr = static_cast<uint32_t>(last_sr_ntp_ >> 16);
-      report.delay_since_last_sr = static_cast<uint32_t>((now_us - last_sr_at_us_) * 0x10000 / 1000000);
-    }
-  }
-  const auto sent = static_cast<uint32_t>(counters.packets_sent.load(kRelaxed) - sent_before_ssrc_);
-  const SenderInfo sender{NtpOf(now_us), timestamp_, sent, static_cast<uint32_t>(octets_sent_)};
-  return ProtectRtcp(out, WriteReport(ssrc_, sent > 0 ? &sender : nullptr, has_source_ ? &report : nullptr, kCname, out));
 }
 
 }  // namespace hushtone

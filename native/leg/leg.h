@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,10 +18,12 @@
 #include "dtmf/detector.h"
 #include "leg/dtmf_merger.h"
 #include "leg/key_sender.h"
+#include "leg/leg_counters.h"
+#include "leg/reception.h"
+#include "leg/reports.h"
 #include "rtp/event_sender.h"
 #include "rtp/packet.h"
 #include "rtp/redundancy.h"
-#include "rtp/rtcp.h"
 #include "rtp/telephone_event.h"
 #include "srtp/srtp.h"
 
@@ -31,7 +32,9 @@ namespace hushtone {
 constexpr size_t kPtimeMsMax = 60;
 // In one frame: an end by silence, and what the detector reports. In one packet: a beginning and an end for each block.
 constexpr size_t kKeysHeardMax = 2 * kRedBlocksMax;
-constexpr uint64_t kRtcpEveryMs = 5000;      // RFC 3550 §6.2: the minimum interval of two parties.
+
+constexpr Law LawOf(Codec codec) { return codec == Codec::kPcma ? Law::kA : Law::kMu; }
+constexpr uint32_t ClockRateOf(Codec codec) { return 8000 * TimestampScale(codec); }
 
 struct LegMedia {
   Endpoint remote;                            // Unknown: nothing is sent until the source is learned.
@@ -49,16 +52,8 @@ struct LegMedia {
   bool receive = true;
   DtmfMode dtmf = DtmfMode::kAuto;
   bool secure = false;                        // Nothing plain is sent or heard, also while keys are still to come.
-};
-
-struct LegCounters {
-  std::atomic<uint64_t> packets_received{0}, packets_sent{0}, packets_late{0}, packets_duplicate{0};
-  std::atomic<uint64_t> packets_from_elsewhere{0}, packets_malformed{0}, packets_unknown_type{0}, frames_concealed{0};
-  // SRTP: what no key of ours opens, what came before, and what could not be protected and was not sent.
-  std::atomic<uint64_t> packets_unauthentic{0}, packets_replayed{0}, packets_unprotected{0};
-  std::atomic<uint64_t> keys_by_event{0}, keys_inband{0}, keys_ignored{0};
-  std::atomic<int64_t> packets_lost{0};
-  std::atomic<uint32_t> jitter_us{0}, round_trip_us{0};
+  bool send_voip_metrics = false;             // RFC 3611 §4.7: the peer asked for them.
+  bool send_reference_time = false;           // RFC 3611 §4.4: the peer answers it, so that we learn the round trip.
 };
 
 // A key this leg heard that counts.
@@ -103,7 +98,7 @@ class Leg {
   void EndKey() { event_sender_.Release(); }
   // RFC 4733 §2.1: events share the audio's timestamps, so they are sent in the audio's clock only.
   bool CanSendKeys() const {
-    return media_.send && media_.send_event_payload_type >= 0 && media_.event_clock_rate == 8000 * TimestampScale(media_.codec);
+    return media_.send && media_.send_event_payload_type >= 0 && media_.event_clock_rate == ClockRateOf(media_.codec);
   }
   // False while others are being sent.
   bool SendKeys(const KeysToSend& keys);
@@ -112,7 +107,7 @@ class Leg {
 
   // Call until 0: the packets due now. `out` has room for kRtpPacketBytesMax.
   size_t NextPacket(uint64_t now_ms, uint8_t* out);
-  // A report when one is due, else 0. `out` has room for kRtcpBytesMax.
+  // A report when one is due, else 0. `out` has room for kRtcpBytesMax. How the peer is heard is measured as often.
   size_t NextReport(uint64_t now_us, uint8_t* out);
   size_t Bye(uint8_t* out);
 
@@ -132,11 +127,14 @@ class Leg {
   bool CanSend() const { return destination().IsKnown() && (!media_.secure || srtp_sender_ != nullptr); }
   size_t ProtectRtp(uint8_t* packet, size_t length);
   size_t ProtectRtcp(uint8_t* packet, size_t length);
-  void CountSequence(const RtpPacket& packet, uint64_t now_us);
+  VoipMetrics MeasureQuality();
+  void Learn(const Endpoint& from);
+  void RestartPlayout();
+  const PlayoutBuffer::Counters& Playing() const { return coded_ != nullptr ? coded_->counters() : playout_.counters(); }
   bool IsUnnegotiatedEvent(const RtpPacket& packet) const;
   size_t OnEvent(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys);
   size_t OnRed(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys);
-  void OnAudio(const RtpPacket& packet);
+  void OnAudio(const RtpPacket& packet, Reception::Arrival arrival);
   bool IsNoise(const RtpPacket& packet) const;
   bool HasNothingToSay(const int16_t* samples);
   size_t WriteEventPacket(RtpPacket packet, uint8_t* out);
@@ -158,19 +156,11 @@ class Leg {
   bool heard_concealed_ = false;
   uint8_t event_key_ = 0;
   uint64_t last_event_ms_ = 0;
-  bool has_source_ = false;
-  uint32_t peer_ssrc_ = 0;
   uint8_t peer_event_type_ = 0;
   uint32_t peer_event_ssrc_ = 0;
-  uint16_t highest_sequence_ = 0;
-  uint32_t sequence_cycles_ = 0;
-  uint32_t first_extended_ = 0;
-  uint64_t received_of_ssrc_ = 0;
-  uint32_t expected_prior_ = 0, received_prior_ = 0;
-  int64_t transit_ = 0;
-  double jitter_ts_ = 0;
   uint64_t last_packet_ms_ = 0;
-  uint64_t last_sr_ntp_ = 0, last_sr_at_us_ = 0;
+  Reception reception_;
+  Reports reports_;
   std::array<int16_t, kFrameSamples> heard_{};
 
   // To the peer.
@@ -186,7 +176,6 @@ class Leg {
   uint64_t due_ms_ = 0;
   uint64_t octets_sent_ = 0;
   uint64_t sent_before_ssrc_ = 0;             // Packets under an SSRC of before.
-  uint64_t next_report_us_ = 0;
   std::optional<EventSender::Packet> event_packet_;
   EventSender event_sender_;
   KeySender key_sender_;

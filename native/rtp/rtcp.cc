@@ -109,6 +109,8 @@ bool ParseRtcp(std::span<const uint8_t> bytes, uint32_t our_ssrc, RtcpSeen* seen
     } else if (type == kBye) {
       if (length < 4 + 4 * blocks) return false;
       found.has_bye = true;
+    } else if (type == kRtcpXr) {
+      if (!ParseXr(bytes.subspan(at, length), our_ssrc, &found.xr)) return false;
     }
     at += length;
   }

@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <span>
 
+#include "rtp/rtcp_xr.h"
+
 namespace hushtone {
 
-constexpr size_t kRtcpBytesMax = 128;
+// SR 52, SDES with the longest name 44, XR, and what SRTCP adds, 4 and a tag of at most 16.
+constexpr size_t kRtcpBytesMax = 52 + 44 + kXrBytesMax + 20;
 
 // One reception report block, §6.4.1.
 struct ReceptionReport {
@@ -38,6 +41,7 @@ struct RtcpSeen {
   bool has_report_on_us = false;      // A block about `our_ssrc`.
   ReceptionReport report;
   bool has_bye = false;
+  XrSeen xr;
 };
 
 // Walks a compound packet. False where its framing is wrong; nothing of it counts then.

@@ -204,8 +204,12 @@ void CarriesACall() {
 
   auto next = Clock::now();
   std::vector<std::vector<uint8_t>> heard;
+  LegStats stats;
   for (int i = 0; i < 50; ++i) {
     caller.SendFrame(0x10);
+    // While the media thread counts.
+    CHECK(bench.engine->ReadStats(from, &stats) == EngineFault::kNone && stats.packets_received <= static_cast<uint64_t>(i) + 1);
+    CHECK(!stats.remote.IsKnown() || stats.remote.port == caller.port());
     next += std::chrono::milliseconds(20);
     std::this_thread::sleep_until(next);
     for (auto& packet : agent.Receive()) heard.push_back(std::move(packet));
@@ -220,12 +224,13 @@ void CarriesACall() {
   }
   CHECK(heard.size() >= 45 && heard.size() <= 55);
   CHECK(loud >= 35);
-  LegStats stats;
   CHECK(bench.engine->ReadStats(from, &stats) == EngineFault::kNone);
   CHECK(stats.packets_received == 50 && stats.packets_lost == 0);
+  CHECK(stats.remote.port == caller.port() && stats.remote.address[0] == 127);
   CHECK(bench.engine->CloseLeg(2, from) == EngineFault::kNone);
   CHECK(bench.WaitForAnswer(2));
   CHECK(bench.engine->ReadStats(from, &stats) == EngineFault::kNone && stats.packets_received == 50);   // Still.
+  CHECK(stats.rated.is_known == 1 && stats.rated.loss_rate == 0 && stats.playout_delay_ms >= 40);        // The last word.
   CHECK(bench.engine->StopPlay(3, from) == EngineFault::kNoLeg);
   CHECK(bench.engine->ReadStats(from + (1U << 16), &stats) == EngineFault::kNoLeg);
 }

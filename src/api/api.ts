@@ -15,6 +15,7 @@ import {
   REQUEST_TIMEOUT_MS,
   REQUESTS_MAX,
 } from './options.ts';
+import { callMediaRoute } from './routes/call-media.ts';
 import { conversationRoute } from './routes/conversation.ts';
 import { conversationsRoute } from './routes/conversations.ts';
 import { DOCS_POLICY, docsRoute } from './routes/docs.ts';
@@ -113,6 +114,7 @@ export async function createApi(options: ApiOptions): Promise<Routes> {
   // Behind swagger, so that it sees each of them.
   conversationsRoute(app, options);
   conversationRoute(app, options);
+  callMediaRoute(app, options);
   paymentRoute(app, options);
   eventsRoute(app, options);
   paymentEventsRoute(app, options);

@@ -1,3 +1,4 @@
+import type { CallMedia } from '../app/call-media.ts';
 import type { LiveListener } from '../app/journal.ts';
 import type { AttemptRow, ConversationRow, PaymentRow, RecordedEvent, SegmentRow } from '../app/ports.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -19,7 +20,7 @@ export interface ApiRecords {
     limit: number,
     after: PageEnd | null,
   ): Promise<{ readonly conversations: readonly ConversationShown[]; readonly next: PageEnd | null }>;
-  conversation(callId: string): Promise<(ConversationShown & { readonly segments: readonly SegmentRow[] }) | null>;
+  conversation(callId: string): Promise<ConversationWhole | null>;
   payment(
     paymentId: string,
   ): Promise<
@@ -29,6 +30,12 @@ export interface ApiRecords {
   events(paymentId: string | null, after: number, limit: number): Promise<readonly RecordedEvent[]>;
   /** The ordinal of the newest event; 0 where there is none. */
   newestEvent(): Promise<number>;
+}
+
+export interface ConversationWhole extends ConversationShown {
+  readonly segments: readonly SegmentRow[];
+  /** `legClosed` of each leg that has ended. */
+  readonly legs: readonly RecordedEvent[];
 }
 
 export interface ConversationShown extends ConversationRow {
@@ -57,6 +64,8 @@ export interface ApiOptions {
   /** Tells what happens from now on; returns the way to leave, or null where too many listen already. */
   readonly subscribe: (listener: LiveListener) => (() => void) | null;
   readonly readiness: () => Promise<Readiness>;
+  /** Null where there is no such call now. */
+  readonly callMedia: (callId: string) => Promise<CallMedia | null>;
   /** The Prometheus text format, version 0.0.4. */
   readonly metricsText: () => Promise<string>;
   /** Told of each answer that was withheld because it looked like it held a card number. */

@@ -53,7 +53,17 @@ const conversation = {
   payments: Type.Array(Payment),
 };
 export const Conversation = Type.Object(conversation);
-export const ConversationDetails = Type.Object({ ...conversation, segments: Type.Array(Segment) });
+export const ConversationDetails = Type.Object({
+  ...conversation,
+  segments: Type.Array(Segment),
+  legs: Type.Array(
+    Type.Object(
+      { endedAt: time, figures: Type.Record(Type.String(), Type.Unknown()) },
+      { description: 'docs/quality.md' },
+    ),
+    { description: 'What each leg that has ended came to.' },
+  ),
+});
 export const ConversationPage = Type.Object({
   conversations: Type.Array(Conversation),
   next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next page; null at the end.' }),
@@ -118,6 +128,7 @@ function times(row: { readonly startedAt: number; readonly endedAt: number | nul
 
 export const paymentBody = (row: PaymentRow) => ({ ...row, ...times(row) });
 export const segmentBody = (row: SegmentRow) => ({ ...row, ...times(row) });
+export const legBody = ({ at, detail }: EventRow) => ({ endedAt: iso(at), figures: { ...detail } });
 export const attemptBody = (row: AttemptRow) => ({ ...row, ...times(row) });
 export const eventBody = ({ sequence, at, kind, detail }: EventRow) => {
   return { sequence, at: iso(at), kind, detail: { ...detail } };

@@ -4,6 +4,7 @@ import type { Log } from '../lib/log.ts';
 import { requiredRecordings } from '../prompt/required.ts';
 import type { Flow } from '../session/flow.ts';
 import { Call } from './call.ts';
+import type { CallMedia } from './call-media.ts';
 import { LiveEvents, type LiveListener } from './journal.ts';
 import type { AppMetrics } from './metrics.ts';
 import type {
@@ -46,6 +47,8 @@ export interface App extends CallHandler {
   /** Null where too many listen already. */
   subscribe(listener: LiveListener): (() => void) | null;
   callsActive(): number;
+  /** The legs of a live call; null where there is no such call now. Throws ServiceError where its worker does not say. */
+  callMedia(callId: string): Promise<CallMedia | null>;
 }
 
 /** After draining: how long ended calls may take to wipe, save and hang up. */
@@ -96,6 +99,10 @@ export function createApp(deps: AppDeps): App {
     },
     subscribe: (listener) => live.subscribe(listener),
     callsActive: () => calls.size,
+    async callMedia(callId) {
+      const live = calls.get(callId);
+      return live === undefined ? null : { callId, legs: await live.call.legs() };
+    },
   };
 
   async function allOver(limitMs: number): Promise<boolean> {

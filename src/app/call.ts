@@ -9,6 +9,7 @@ import {
 } from '../session/conversation.ts';
 import type { Destination, Flow } from '../session/flow.ts';
 import type { AppDeps } from './app.ts';
+import { LegBook, type LegRole, type LegShown, legTotals } from './call-media.ts';
 import { CallJournal, type LiveEvents } from './journal.ts';
 import type {
   CallContext,
@@ -16,7 +17,9 @@ import type {
   IncomingCall,
   LegEnd,
   LegListener,
+  LocalMedia,
   MediaEvent,
+  NegotiatedMedia,
   SegmentRow,
   SipLeg,
 } from './ports.ts';
@@ -41,6 +44,7 @@ export class Call {
   readonly #journal: CallJournal;
   readonly #startedAt: number;
   readonly #inputs: ConversationInput[] = [];
+  readonly #legs = new LegBook();
   #isDraining = false;
   #state: ConversationState = { kind: 'arriving' };
   #leg: SipLeg | null = null;
@@ -82,6 +86,7 @@ export class Call {
       media.listen(callId, (event) => this.#mediaEvent(event));
       const local = await media.openLeg({ callId, legId, media: this.#incoming.media });
       isOpen = true;
+      this.#legs.add(legId, 'caller', this.#incoming.media);
       ringTimer.cancel();
       this.#leg = await this.#incoming.accept(local);
     } catch (error) {
@@ -115,9 +120,20 @@ export class Call {
   #listener(): LegListener {
     return {
       ended: (end) => this.#callerEnded(end),
-      mediaChanged: (media) => this.#deps.media.updateLeg(this.#incoming.legId, media),
+      mediaChanged: (media) => this.#changeMedia(this.#incoming.legId, media),
       transferRequested: async () => 'refuse',
     };
+  }
+
+  async #changeMedia(legId: string, changed: NegotiatedMedia): Promise<LocalMedia> {
+    const local = await this.#deps.media.updateLeg(legId, changed);
+    this.#legs.changed(legId, changed);
+    return local;
+  }
+
+  /** Its legs and how they sound now. */
+  legs(): Promise<readonly LegShown[]> {
+    return this.#legs.show(this.#deps.media);
   }
 
   #callerEnded(end: LegEnd): void {
@@ -313,6 +329,7 @@ export class Call {
     let leg: SipLeg | null = null;
     let isOver = false;
     const local = await media.openLeg({ callId, legId, media: null });
+    this.#legs.add(legId, 'target', null);
     try {
       if (this.#callerEnd !== null) return null;
       const { from, context } = this.#incoming;
@@ -329,7 +346,7 @@ export class Call {
         ...(result === null ? {} : { result }),
       });
       leg = dialed.leg;
-      await media.updateLeg(legId, dialed.media);
+      await this.#changeMedia(legId, dialed.media);
       const ended = new Promise<LegEnd | null>((resolve) => {
         this.#bridge = { legId, leg: dialed.leg, over: resolve };
       });
@@ -339,7 +356,7 @@ export class Call {
           isOver = true;
           this.#bridge?.over(end);
         },
-        mediaChanged: (changed) => media.updateLeg(legId, changed),
+        mediaChanged: (changed) => this.#changeMedia(legId, changed),
         transferRequested: transfer,
       });
       if (this.#callerEnd !== null) return null;
@@ -435,8 +452,12 @@ export class Call {
 
   async #closeLeg(legId: string): Promise<void> {
     const { media, metrics } = this.#deps;
+    const role: LegRole = this.#legs.remove(legId);
     await media.closeLeg(legId).then(
-      (stats) => metrics.legClosed(stats),
+      (stats) => {
+        metrics.legClosed(stats);
+        return this.#journal.append('legClosed', legTotals(role, stats));
+      },
       (error: unknown) => this.#note('leg not closed', error),
     );
   }

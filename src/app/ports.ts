@@ -48,6 +48,9 @@ export interface NegotiatedMedia {
   readonly receiveRedPayloadType?: number;
   /** RFC 3389 was agreed: silence of ours is announced instead of sent. */
   readonly sendNoise?: boolean;
+  /** RFC 3611: the peer asked for our VoIP metrics; it answers our reference time while we only listen. */
+  readonly sendVoipMetrics?: boolean;
+  readonly sendReferenceTime?: boolean;
   /** What we send, 10 to 60 ms. */
   readonly ptimeMs: number;
   /**
@@ -242,19 +245,60 @@ export interface KeysOrder {
 
 export type ReadBackStyle = 'digits' | 'lastFour' | 'monthYear';
 
+/** How a stream sounds where it is heard (RFC 3611 §4.7); null where it was not rated. docs/quality.md says what each is. */
+export interface StreamQuality {
+  /** Of the packets expected since the beginning: 0 to 1. */
+  readonly lossRatio: number;
+  readonly discardRatio: number;
+  readonly endSystemDelayMs: number;
+  /** 0 to 100. */
+  readonly rFactor: number | null;
+  /** 1 to 4.5: without and with the delay of a conversation. */
+  readonly mosListening: number | null;
+  readonly mosConversation: number | null;
+}
+
+export interface Bursts {
+  readonly burstDensity: number;
+  readonly gapDensity: number;
+  readonly burstMs: number;
+  readonly gapMs: number;
+}
+
+/** What the peer's reports say of the stream that we send. */
+export interface PeerReport {
+  /** Since its report before. */
+  readonly lossRatio: number;
+  readonly packetsLost: number;
+  readonly jitterMs: number;
+}
+
 export interface LegStats {
   readonly packetsReceived: number;
   readonly packetsSent: number;
   readonly packetsLost: number;
   readonly packetsLate: number;
+  readonly packetsDuplicate: number;
   readonly packetsFromElsewhere: number;
+  readonly packetsMalformed: number;
   /** SRTP: what no key of ours opened, what had come before, and what could not be protected and was not sent. */
   readonly packetsUnauthentic: number;
   readonly packetsReplayed: number;
   readonly packetsUnprotected: number;
   readonly jitterMs: number;
+  readonly roundTripMs: number | null;
+  readonly playoutDelayMs: number;
+  /** 20 ms each. */
+  readonly framesConcealed: number;
   readonly keysByEvent: number;
   readonly keysInband: number;
+  /** Where the peer sends from; null until it has. */
+  readonly remote: { readonly address: string; readonly port: number } | null;
+  /** Of what we hear, as of our last RTCP report, every 2.5 to 7.5 s; null before it and while nothing came. */
+  readonly quality: (StreamQuality & Bursts) | null;
+  /** Of what the peer hears of us, by its RTCP reports and by its XR; null where it sends none. */
+  readonly peerReport: PeerReport | null;
+  readonly peerQuality: StreamQuality | null;
 }
 
 /** A request template: `{{pan}}`, `{{expiry|month2}}`, `{{expiry|year2}}`, `{{cvc}}` … are filled natively. */
@@ -283,6 +327,8 @@ export interface MediaPort {
   openLeg(order: { callId: CallId; legId: LegId; media: NegotiatedMedia | null }): Promise<LocalMedia>;
   updateLeg(legId: LegId, media: NegotiatedMedia): Promise<LocalMedia>;
   closeLeg(legId: LegId): Promise<LegStats>;
+  /** As of now, while the leg lives. */
+  legStats(legId: LegId): Promise<LegStats>;
   /** Replaces the whole matrix of a call. */
   setRoutes(callId: CallId, routes: readonly Route[]): Promise<void>;
   /**

@@ -21,6 +21,8 @@ export interface CallTarget {
   readonly withoutOffer?: boolean;
   /** Offers Opus alone: then it keys by events and hears nothing. */
   readonly opus?: boolean;
+  /** Its description asks for VoIP metrics (RFC 3611 §5). */
+  readonly rtcpXr?: boolean;
 }
 
 export interface PhoneCall {
@@ -52,7 +54,7 @@ export async function placeCall(target: CallTarget, clock: Clock): Promise<Phone
   const agent = new UserAgent({
     uri: from,
     transportOptions: { server: target.server, connectionTimeout: 5, traceSip: false },
-    sessionDescriptionHandlerFactory: () => new Descriptions(media, target.opus === true),
+    sessionDescriptionHandlerFactory: () => new Descriptions(media, target),
     logBuiltinEnabled: false,
     hackIpInContact: false,
   });
@@ -131,10 +133,12 @@ function stateReached(session: Session, wanted: SessionState): Promise<void> {
 class Descriptions implements SessionDescriptionHandler {
   readonly #media: RtpPhone;
   readonly #opus: boolean;
+  readonly #rtcpXr: boolean;
 
-  constructor(media: RtpPhone, opus: boolean) {
+  constructor(media: RtpPhone, { opus = false, rtcpXr = false }: Pick<CallTarget, 'opus' | 'rtcpXr'>) {
     this.#media = media;
     this.#opus = opus;
+    this.#rtcpXr = rtcpXr;
   }
 
   close(): void {}
@@ -156,6 +160,7 @@ class Descriptions implements SessionDescriptionHandler {
       `a=rtpmap:101 telephone-event/${this.#opus ? 48_000 : 8_000}`,
       'a=fmtp:101 0-15',
       'a=ptime:20',
+      ...(this.#rtcpXr ? ['a=rtcp-xr:voip-metrics'] : []),
       'a=sendrecv',
       '',
     ];

@@ -1,4 +1,5 @@
 import type {
+  Bursts,
   EgressAnswer,
   EgressRequest,
   FieldFacts,
@@ -10,8 +11,10 @@ import type {
   MediaPort,
   MediaSecurity,
   NegotiatedMedia,
+  PeerReport,
   ReadBackStyle,
   Route,
+  StreamQuality,
 } from '../app/ports.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
@@ -19,10 +22,12 @@ import type { CallId, LegId, PaymentId } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import { Sensitive } from '../lib/sensitive.ts';
 import type { FieldName } from '../session/flow.ts';
-import type { Event, Orders, WireFacts, WireMedia, WireSrtp } from '../worker/wire.ts';
+import type { Event, Orders, WireFacts, WireMedia, WireQuality, WireSrtp, WireStats } from '../worker/wire.ts';
 import { Connection, type WorkerAddress } from './connection.ts';
 
 const ORDER_TIMEOUT_MS = 3000;
+/** Somebody waits for the answer of an HTTP request, and nothing of the call depends on it. */
+const STATS_TIMEOUT_MS = 1000;
 /** A worker that has just started on a busy machine may be slow; asking again opens no second leg. */
 const RECREATE_TRIES_MAX = 3;
 /** On top of the request's own limit, which the worker keeps. */
@@ -133,6 +138,29 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     for (const name of TOTALS) counters[name] += Math.max(0, totals[name] - worker.totals[name]);
     worker.totals = totals;
     if (events > 0) log.error('media worker dropped events', { pid: worker.pid, events });
+  }
+
+  /** After a worker's death its legs are made again; whoever only looks does not wait long for that. */
+  function standsAgain(worker: WorkerState): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = clock.startTimer(STATS_TIMEOUT_MS, () =>
+        reject(new ServiceError('WORKER_TIMEOUT', `its legs did not stand again within ${STATS_TIMEOUT_MS} ms`)),
+      );
+      worker.recreated.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  function toLegStats(worker: WorkerState, answer: WireStats): LegStats {
+    const { eventsLost, ticksLate, ticksSkipped, quality, bursts, peer, peerQuality, ...counted } = answer;
+    countTotals(worker, { eventsLost, ticksLate, ticksSkipped });
+    return {
+      ...counted,
+      roundTripMs: counted.roundTripMs === 0 ? null : counted.roundTripMs,
+      remote: counted.remote ?? null,
+      quality: quality === undefined || bursts === undefined ? null : { ...toQuality(quality), ...toBursts(bursts) },
+      peerReport: peer === undefined ? null : toPeerReport(peer),
+      peerQuality: peerQuality === undefined ? null : toQuality(peerQuality),
+    };
   }
 
   const securedAt = (media: WireMedia | undefined) => (media?.srtp === undefined ? null : clock.now());
@@ -308,13 +336,16 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       const call = callOf(legId);
       try {
         const { worker } = call;
-        const answer = await worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS);
-        const { eventsLost, ticksLate, ticksSkipped, ...stats } = answer;
-        countTotals(worker, { eventsLost, ticksLate, ticksSkipped });
-        return stats;
+        return toLegStats(worker, await worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS));
       } finally {
         forgetLeg(call, legId);
       }
+    },
+
+    async legStats(legId): Promise<LegStats> {
+      const { worker } = callOf(legId);
+      await standsAgain(worker);
+      return toLegStats(worker, await worker.connection.ask('getStats', { legId }, 'stats', STATS_TIMEOUT_MS));
     },
 
     async setRoutes(callId, routes) {
@@ -415,6 +446,26 @@ function toWireMedia(media: NegotiatedMedia): WireMedia {
 
 function toWireSrtp({ suite, sendKey, receiveKey }: MediaSecurity): WireSrtp {
   return { suite, sendKey: sendKey.reveal(), receiveKey: receiveKey.reveal(), receiveRocMax: 0 };
+}
+
+function toQuality({ rFactor, mosListening, mosConversation, ...measured }: WireQuality): StreamQuality {
+  const { lossRatio, discardRatio, endSystemDelayMs } = measured;
+  return {
+    lossRatio,
+    discardRatio,
+    endSystemDelayMs,
+    rFactor: rFactor ?? null,
+    mosListening: mosListening ?? null,
+    mosConversation: mosConversation ?? null,
+  };
+}
+
+function toBursts({ burstDensity, gapDensity, burstMs, gapMs }: Bursts): Bursts {
+  return { burstDensity, gapDensity, burstMs, gapMs };
+}
+
+function toPeerReport({ lossRatio, packetsLost, jitterMs }: PeerReport): PeerReport {
+  return { lossRatio, packetsLost, jitterMs };
 }
 
 function toFacts(facts: WireFacts): FieldFacts {

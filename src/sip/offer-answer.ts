@@ -45,6 +45,8 @@ export interface MediaPolicy {
   readonly redundantEvents?: boolean;
   /** Whether silence of ours is announced (RFC 3389) to a peer that takes it. */
   readonly comfortNoise?: boolean;
+  /** RFC 3611: true asks for the peer's VoIP metrics, false sends none; where nothing is said the peer decides. */
+  readonly rtcpXr?: boolean;
 }
 
 export type OfferFault =
@@ -70,6 +72,8 @@ export interface AgreedAnswer {
   readonly index: number;
   readonly lines: readonly Pick<SdpMedia, 'kind' | 'protocol' | 'formats'>[];
   readonly eventClockRate: number;
+  /** Of `a=rtcp-xr` in our answer; empty for none. */
+  readonly rtcpXr: readonly string[];
   /** The attribute of our answer: the tag that we chose, and our key. Null for RTP in clear. */
   readonly crypto: CryptoAttribute | null;
 }
@@ -99,10 +103,12 @@ export function settleOffer(offer: SessionDescription, policy: MediaPolicy, ownK
       if (settled.ok) {
         const lines = offer.media.map(({ kind, protocol, formats }) => ({ kind, protocol, formats }));
         const { media, eventClockRate, offered } = settled.stream;
-        if (offered === null) return { ok: true, agreed: { media, eventClockRate, index, lines, crypto: null } };
+        const rtcpXr = answeredXr(stream, policy);
+        if (offered === null)
+          return { ok: true, agreed: { media, eventClockRate, index, lines, rtcpXr, crypto: null } };
         const crypto = { ...offered, key: ownKey(offered) };
         const security = { suite: offered.suite, sendKey: crypto.key, receiveKey: offered.key };
-        return { ok: true, agreed: { media: { ...media, security }, eventClockRate, index, lines, crypto } };
+        return { ok: true, agreed: { media: { ...media, security }, eventClockRate, index, lines, rtcpXr, crypto } };
       }
       fault = worseFault(fault, settled.fault);
     }
@@ -178,6 +184,8 @@ function settleStream(stream: SdpMedia, policy: MediaPolicy, manner: Manner): Se
     ...(red === null ? {} : { receiveRedPayloadType: red.payloadType }),
     ...(red === null || !isAudioClock ? {} : { sendRedPayloadType: red.payloadType }),
     ...(noise ? { sendNoise: true } : {}),
+    ...(policy.rtcpXr !== false && stream.rtcpXr.voipMetrics ? { sendVoipMetrics: true } : {}),
+    ...(policy.rtcpXr !== false && stream.rtcpXr.roundTrip ? { sendReferenceTime: true } : {}),
   };
   return { ok: true, stream: { media, eventClockRate: event?.clockRate ?? 8000, offered: crypto } };
 }
@@ -232,6 +240,20 @@ function withoutSending(direction: Direction): Direction {
   return direction === 'sendrecv' || direction === 'recvonly' ? 'recvonly' : 'inactive';
 }
 
+/**
+ * RFC 3611 §5.2: each side's `voip-metrics` asks the other to send them, so ours may stand in an answer whatever was offered;
+ * `rcvr-rtt` is agreed, so only where it was offered. A peer that says nothing of XR is sent none: every report would carry 44
+ * octets that nobody reads.
+ */
+function answeredXr({ rtcpXr }: SdpMedia, policy: MediaPolicy): string[] {
+  if (policy.rtcpXr === false) return [];
+  const asks = policy.rtcpXr === true || rtcpXr.voipMetrics;
+  return [...(rtcpXr.roundTrip ? [ROUND_TRIP] : []), ...(asks ? [VOIP_METRICS] : [])];
+}
+
+const VOIP_METRICS = 'voip-metrics';
+const ROUND_TRIP = 'rcvr-rtt=all';
+
 /** The answer to an offer that was settled: our one stream, every other m-line with port 0 (RFC 3264 §6). */
 export function writeAnswer(agreed: AgreedAnswer, local: LocalMedia, origin: Origin): string {
   const { media } = agreed;
@@ -245,6 +267,7 @@ export function writeAnswer(agreed: AgreedAnswer, local: LocalMedia, origin: Ori
       events: sideFormat(media.receiveEventPayloadType, agreed.eventClockRate),
       red: sideFormat(media.receiveRedPayloadType ?? null, agreed.eventClockRate),
       comfortNoise: media.sendNoise === true,
+      rtcpXr: agreed.rtcpXr,
       ptimeMs: media.ptimeMs,
       direction: media.direction,
     });
@@ -289,6 +312,7 @@ export function writeOffer(
     events: policy.dtmf === 'inband' ? [] : OFFERED_EVENTS.filter(isUsed),
     red: policy.dtmf !== 'inband' && policy.redundantEvents === true ? OFFERED_RED.filter(isUsed) : [],
     comfortNoise: policy.comfortNoise === true && clockRates.has(8000),
+    rtcpXr: policy.rtcpXr === true ? [ROUND_TRIP, VOIP_METRICS] : [],
     ptimeMs: policy.ptimeMs,
     direction: 'sendrecv',
   });
@@ -329,7 +353,7 @@ export function settleAnswer(
     ...(security === null ? {} : { security }),
   };
   const lines = [{ kind: stream.kind, protocol: stream.protocol, formats: stream.formats }];
-  return { ok: true, agreed: { media: agreed, index: 0, lines, eventClockRate, crypto: null } };
+  return { ok: true, agreed: { media: agreed, index: 0, lines, eventClockRate, rtcpXr: [], crypto: null } };
 }
 
 /** RFC 4568 §5.1.3: an answer has one attribute, with tag and suite of the one that it takes. Null: it takes none. */
@@ -355,6 +379,7 @@ function audioLines(
     port: number;
     protocol: string;
     crypto: readonly CryptoAttribute[];
+    rtcpXr: readonly string[];
     ptimeMs: number;
     direction: Direction;
   },
@@ -366,6 +391,7 @@ function audioLines(
     ...attributes,
     `a=ptime:${audio.ptimeMs}`,
     `a=maxptime:${PTIME_MS_MAX}`,
+    ...(audio.rtcpXr.length === 0 ? [] : [`a=rtcp-xr:${audio.rtcpXr.join(' ')}`]),
     `a=${audio.direction}`,
   ];
 }

@@ -58,6 +58,13 @@ export const ProfileSchema = Type.Object(
         comfortNoise: Type.Optional(
           Type.Boolean({ description: 'Whether silence of ours is announced (RFC 3389) to a peer that takes it.' }),
         ),
+        rtcpXr: Type.Optional(
+          Type.Boolean({
+            description:
+              "RTCP XR (RFC 3611): true asks for the peer's VoIP metrics, false sends none; without this they are sent " +
+              'and asked for where the peer asks.',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

@@ -32,6 +32,14 @@ export interface SdpMedia {
   readonly rtcpPort: number | null;
   /** `a=crypto` in the order of preference; media-level only, RFC 4568 §4. */
   readonly crypto: readonly ParsedCrypto[];
+  /** What `a=rtcp-xr` says (RFC 3611 §5.1), of what we know. */
+  readonly rtcpXr: RtcpXr;
+}
+
+/** `voip-metrics`: send them to me. `rcvr-rtt`: the round trip is measured where one side only listens. */
+export interface RtcpXr {
+  readonly voipMetrics: boolean;
+  readonly roundTrip: boolean;
 }
 
 export interface SessionDescription {
@@ -70,6 +78,7 @@ export function parseSdp(text: string): ParsedSdp {
   if (!/^v=0\s*$/m.test(text)) return { ok: false, fault: 'not SDP' };
 
   const sections = sectionsOf(text);
+  const sessionLines = linesOf(text.split(/^m=/m, 1)[0] ?? '');
   const mLines = sections.map(([line = '']) => line.slice(2));
   if (mLines.length > SDP_MEDIA_LINES_MAX) return { ok: false, fault: 'too many m-lines' };
 
@@ -100,6 +109,7 @@ export function parseSdp(text: string): ParsedSdp {
       maxptimeMs: asMilliseconds(own.maxptime ?? loose.maxptime),
       rtcpPort: asPort(own.rtcp?.port),
       crypto: cryptoOf(sections[index] ?? []),
+      rtcpXr: rtcpXrOf(sections[index] ?? []) ?? rtcpXrOf(sessionLines) ?? { voipMetrics: false, roundTrip: false },
     });
   }
   const origin = loose.origin;
@@ -107,10 +117,25 @@ export function parseSdp(text: string): ParsedSdp {
   return { ok: true, description: { originKey, media } };
 }
 
+function linesOf(text: string): string[] {
+  return text.split(/\r\n|\r|\n/);
+}
+
+/** RFC 3611 §5.1: formats with a blank between; what a stream says counts before what the session says. Null: nothing. */
+function rtcpXrOf(lines: readonly string[]): RtcpXr | null {
+  const found = lines.find((line) => line === 'a=rtcp-xr' || line.startsWith('a=rtcp-xr:'));
+  if (found === undefined) return null;
+  const formats = found.slice('a=rtcp-xr:'.length).trim().split(/ +/);
+  return {
+    voipMetrics: formats.includes('voip-metrics'),
+    roundTrip: formats.some((format) => /^rcvr-rtt=(all|sender)(:\d+)?$/.test(format)),
+  };
+}
+
 /** The lines of each m-line, itself the first. */
 function sectionsOf(text: string): string[][] {
   const sections: string[][] = [];
-  for (const line of text.split(/\r\n|\r|\n/)) {
+  for (const line of linesOf(text)) {
     if (line.startsWith('m=')) sections.push([line]);
     else sections.at(-1)?.push(line);
   }

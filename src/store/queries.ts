@@ -5,6 +5,7 @@ import { attemptOf, conversationOf, eventOf, paymentOf, segmentOf, type Tables }
 /** No conversation has more of them in any honest use; what is beyond is left out. */
 const SEGMENTS_MAX = 100;
 const PAYMENTS_MAX = 100;
+const LEGS_MAX = 100;
 const ATTEMPTS_MAX = 200;
 const EVENTS_MAX = 5_000;
 
@@ -39,6 +40,7 @@ export interface ConversationSummary extends ConversationRow {
 
 export interface ConversationDetails extends ConversationSummary {
   readonly segments: readonly SegmentRow[];
+  readonly legs: readonly RecordedEvent[];
 }
 
 export interface PaymentDetails extends PaymentRow {
@@ -102,7 +104,15 @@ export class Queries {
       .limit(SEGMENTS_MAX)
       .execute();
     const payments = await this.#paymentsOf([callId]);
-    return { ...conversationOf(row), segments: segments.map(segmentOf), payments };
+    const legs = await this.#db
+      .selectFrom('events')
+      .selectAll()
+      .where('call_id', '=', callId)
+      .where('kind', '=', 'legClosed')
+      .orderBy('sequence')
+      .limit(LEGS_MAX)
+      .execute();
+    return { ...conversationOf(row), segments: segments.map(segmentOf), payments, legs: legs.map(eventOf) };
   }
 
   async payment(paymentId: string): Promise<PaymentDetails | null> {

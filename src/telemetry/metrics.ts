@@ -1,7 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AppMetrics } from '../app/metrics.ts';
+import type { LegStats } from '../app/ports.ts';
 
 const CALL_SECONDS = [5, 15, 30, 60, 120, 300, 900, 3600];
+const LOSS_RATIOS = [0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+const JITTER_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2];
+const ROUND_TRIP_SECONDS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2];
+/** ITU-T G.107 Annex B: 4.34 is the limit of `very satisfied`, then 4.03, 3.60, 3.10 and 2.58. */
+const MOS = [1.5, 2, 2.58, 3.1, 3.6, 4.03, 4.34];
 const GATEWAY_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
 
 /** What is read when somebody asks; each returns a number now. */
@@ -100,8 +106,12 @@ export function createMetrics(): Metrics {
     packetsFromElsewhere: counter('hushtone_rtp_packets_from_elsewhere_total', 'RTP packets dropped: a strange source'),
     packetsUnauthentic: counter('hushtone_srtp_packets_unauthentic_total', 'SRTP packets dropped: no key opens them'),
     packetsReplayed: counter('hushtone_srtp_packets_replayed_total', 'SRTP packets dropped: they came before'),
+    packetsDuplicate: counter('hushtone_rtp_packets_duplicate_total', 'RTP packets that came again'),
+    packetsMalformed: counter('hushtone_rtp_packets_malformed_total', 'RTP and RTCP packets that could not be read'),
+    framesConcealed: counter('hushtone_media_frames_concealed_total', 'Frames of 20 ms put in for what did not come'),
     packetsUnprotected: counter('hushtone_srtp_packets_unprotected_total', 'Packets not sent: not to be protected'),
   };
+  const quality = qualityOf(registers);
   const keys = new Counter({
     name: 'hushtone_keys_total',
     help: 'Key presses of legs that have ended, by the path they came on.',
@@ -118,6 +128,7 @@ export function createMetrics(): Metrics {
         for (const [name, packets] of Object.entries(media)) packets.inc(stats[name as keyof typeof media]);
         keys.inc({ path: 'event' }, stats.keysByEvent);
         keys.inc({ path: 'inband' }, stats.keysInband);
+        quality(stats);
       },
       paymentEnded: (result, durationMs) => {
         payments.inc({ result });
@@ -157,5 +168,46 @@ export function createMetrics(): Metrics {
       gauge('hushtone_store_writes_waiting', 'Writes that wait for their commit.', gauges.writesWaiting);
     },
     text: () => registry.metrics(),
+  };
+}
+
+/**
+ * How legs sounded, told at their end. `received`: what we heard of the peer; `sent`: what the peer reported of us, where it did.
+ * A leg that heard nothing tells nothing.
+ */
+function qualityOf(registers: Registry[]): (stats: LegStats) => void {
+  const histogram = (name: string, help: string, buckets: number[]) =>
+    new Histogram({
+      name,
+      help: `${help}, one figure a leg at its end.`,
+      labelNames: ['direction'],
+      buckets,
+      registers,
+    });
+  const loss = histogram('hushtone_leg_loss_ratio', 'Packets lost of those expected', LOSS_RATIOS);
+  const jitter = histogram('hushtone_leg_jitter_seconds', 'Interarrival jitter (RFC 3550)', JITTER_SECONDS);
+  const mos = histogram('hushtone_leg_mos', 'Estimated MOS in conversation (ITU-T G.107)', MOS);
+  const roundTrip = new Histogram({
+    name: 'hushtone_leg_round_trip_seconds',
+    help: 'Round trip by RTCP, one figure a leg at its end.',
+    buckets: ROUND_TRIP_SECONDS,
+    registers,
+  });
+  const share = (lost: number, expected: number) => (expected > 0 ? Math.min(1, Math.max(0, lost / expected)) : 0);
+  return (stats) => {
+    const { packetsReceived, packetsLost, packetsSent, quality, peerReport, peerQuality } = stats;
+    const received = { direction: 'received' };
+    const sent = { direction: 'sent' };
+    if (packetsReceived > 0) {
+      loss.observe(received, share(packetsLost, packetsReceived + packetsLost));
+      jitter.observe(received, stats.jitterMs / 1000);
+    }
+    if (quality !== null && quality.mosConversation !== null) mos.observe(received, quality.mosConversation);
+    if (peerReport !== null) {
+      loss.observe(sent, share(peerReport.packetsLost, packetsSent));
+      jitter.observe(sent, peerReport.jitterMs / 1000);
+    }
+    if (peerQuality !== null && peerQuality.mosConversation !== null) mos.observe(sent, peerQuality.mosConversation);
+    if (stats.roundTripMs !== null) roundTrip.observe(stats.roundTripMs / 1000);
   };
 }

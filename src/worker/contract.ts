@@ -108,4 +108,5 @@ export const PROOF_RESULTS = [
 
 /** Numbers of a read-back voice: digits 0-9, months 1-12, years 2000-2099, a pause. */
 export const VOICE_LENGTH = 123;
-export const STATS_LENGTH = 18;
+/** Numbers of `readStats`, in the order of the addon; `src/worker/stats.ts` names them. */
+export const STATS_LENGTH = 47;

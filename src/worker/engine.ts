@@ -17,6 +17,7 @@ import {
   VOICE_LENGTH,
 } from './contract.ts';
 import type { NativeOfflineDecoder } from './offline.ts';
+import { readStats } from './stats.ts';
 import type { Orders, WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
 
 /** What the addon exports; native/addon says what each takes. */
@@ -233,26 +234,11 @@ export class Engine {
     refuse(this.#native.setToday(year, month));
   }
 
+  /** At any time while the leg lives, and after it was closed until its place is taken. */
   stats(leg: number): WireStats {
-    const n = new Float64Array(STATS_LENGTH);
-    refuse(this.#native.readStats(leg, n));
-    const at = (index: number) => n[index] ?? 0;
-    return {
-      packetsReceived: at(0),
-      packetsSent: at(1),
-      packetsLost: at(2),
-      packetsLate: at(3),
-      packetsFromElsewhere: at(5),
-      jitterMs: at(11) / 1000,
-      keysByEvent: at(8),
-      keysInband: at(9),
-      eventsLost: this.eventsLost,
-      ticksLate: at(13),
-      ticksSkipped: at(14),
-      packetsUnauthentic: at(15),
-      packetsReplayed: at(16),
-      packetsUnprotected: at(17),
-    };
+    const numbers = new Float64Array(STATS_LENGTH);
+    refuse(this.#native.readStats(leg, numbers));
+    return readStats(numbers, this.eventsLost);
   }
 
   /** For egress, which lives in the same addon. */
@@ -306,7 +292,7 @@ function refuse(fault: number): void {
 }
 
 function mediaNumbers(media: WireMedia | undefined): Int32Array {
-  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0, 0, 0, 8000, -1, -1, 0);
+  if (media === undefined) return Int32Array.of(0, 0, 0, -1, -1, 20, 0, 1, 0, 0, 0, 8000, -1, -1, 0, 0, 0);
   return Int32Array.of(
     // A codec that the engine does not have is refused there.
     CODECS[media.codec] ?? 0x7f,
@@ -324,6 +310,8 @@ function mediaNumbers(media: WireMedia | undefined): Int32Array {
     media.sendRedPayloadType ?? -1,
     media.receiveRedPayloadType ?? -1,
     media.sendNoise ? 1 : 0,
+    media.sendVoipMetrics ? 1 : 0,
+    media.sendReferenceTime ? 1 : 0,
   );
 }
 

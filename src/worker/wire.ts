@@ -36,6 +36,8 @@ export interface WireMedia {
   readonly sendRedPayloadType?: number;
   readonly receiveRedPayloadType?: number;
   readonly sendNoise?: boolean;
+  readonly sendVoipMetrics?: boolean;
+  readonly sendReferenceTime?: boolean;
 }
 
 export interface WireHeader {
@@ -94,6 +96,28 @@ export interface WireFacts {
   readonly cvcLength?: number;
 }
 
+/** What was not rated stays away. */
+export interface WireQuality {
+  readonly lossRatio: number;
+  readonly discardRatio: number;
+  readonly endSystemDelayMs: number;
+  readonly rFactor?: number;
+  readonly mosListening?: number;
+  readonly mosConversation?: number;
+}
+
+export interface WireRemote {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** `lossRatio`: since the peer's report before. */
+export interface WirePeerReport {
+  readonly lossRatio: number;
+  readonly packetsLost: number;
+  readonly jitterMs: number;
+}
+
 export interface WireStats {
   readonly packetsReceived: number;
   readonly packetsSent: number;
@@ -112,6 +136,22 @@ export interface WireStats {
   /** Likewise: steps of the media clock that came over 5 ms late, and those that a longer stop left out. */
   readonly ticksLate: number;
   readonly ticksSkipped: number;
+  readonly packetsDuplicate: number;
+  readonly packetsMalformed: number;
+  readonly framesConcealed: number;
+  /** 0: not known. */
+  readonly roundTripMs: number;
+  readonly playoutDelayMs: number;
+  readonly remote?: WireRemote;
+  readonly quality?: WireQuality;
+  readonly bursts?: {
+    readonly burstDensity: number;
+    readonly gapDensity: number;
+    readonly burstMs: number;
+    readonly gapMs: number;
+  };
+  readonly peer?: WirePeerReport;
+  readonly peerQuality?: WireQuality;
 }
 
 export interface Answers {

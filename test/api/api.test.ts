@@ -3,9 +3,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createApi, startApi } from '../../src/api/api.ts';
 import { leakIn } from '../../src/api/leak-guard.ts';
 import type { ApiOptions, ApiRecords } from '../../src/api/options.ts';
+import type { CallMedia } from '../../src/app/call-media.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { ServiceError } from '../../src/lib/errors.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
+import { MEDIA, NO_STATS } from '../harness/fake-ports.ts';
 import { attempt, conversation, event, payment, START } from '../store/rows.ts';
 
 const PAN = '4242424242424242';
@@ -32,6 +35,7 @@ function options(over: Partial<ApiOptions> = {}): ApiOptions {
     records: nothing,
     subscribe: () => () => {},
     readiness: async () => ({ workers: true, sip: true, store: true }),
+    callMedia: async () => null,
     metricsText: async () => 'hushtone_calls_total 7\nhushtone_payment_duration_seconds_sum 1.4242424242424242\n',
     clock: systemClock,
     log: silentLog,
@@ -101,6 +105,96 @@ describe('reading records', () => {
   });
 });
 
+describe('the media of a live call', () => {
+  const media: CallMedia = {
+    callId: 'ca_1',
+    legs: [
+      {
+        legId: 'le_1',
+        role: 'caller',
+        agreed: { ...MEDIA, srtp: 'AEAD_AES_128_GCM', sendVoipMetrics: true },
+        stats: {
+          ...NO_STATS,
+          packetsReceived: 500,
+          packetsLost: 11,
+          jitterMs: 3.25,
+          roundTripMs: 45.5,
+          keysByEvent: 16,
+          remote: { address: '198.51.100.7', port: 40_000 },
+          quality: {
+            lossRatio: 0.01953125,
+            discardRatio: 0,
+            burstDensity: 1,
+            gapDensity: 0,
+            burstMs: 200,
+            gapMs: 4900,
+            endSystemDelayMs: 60,
+            rFactor: 85,
+            mosListening: 4.2,
+            mosConversation: 4.2,
+          },
+          peerReport: { lossRatio: 0.25, packetsLost: -1, jitterMs: 10 },
+        },
+      },
+      { legId: 'le_2', role: 'target', agreed: null, stats: NO_STATS },
+    ],
+  };
+
+  it('is told leg by leg, with what nobody measured as null', async () => {
+    const { status, body } = await (await api({ callMedia: async () => media }))('/v1/calls/ca_1/media');
+    expect(status).toBe(200);
+    expect(body.callId).toBe('ca_1');
+    expect(body.legs[0]).toMatchObject({
+      role: 'caller',
+      agreed: { codec: 'PCMU', direction: 'sendrecv', ptimeMs: 20, dtmf: 'auto', srtp: 'AEAD_AES_128_GCM' },
+      remote: { address: '198.51.100.7', port: 40_000 },
+      roundTripMs: 45.5,
+      received: { packets: 500, lost: 11, jitterMs: 3.25, quality: { rFactor: 85, burstMs: 200 } },
+      sent: { peerReport: { lossRatio: 0.25, packetsLost: -1, jitterMs: 10 }, peerQuality: null },
+      keys: { event: 16, inband: 0 },
+    });
+    expect(body.legs[0].agreed.payloadTypes).toMatchObject({ send: 0, receiveEvent: 101, sendRed: null });
+    expect(body.legs[1]).toMatchObject({ role: 'target', agreed: null, remote: null, roundTripMs: null });
+  });
+
+  it('is 404 for a call that is over, which says where its totals are, and for one that never was', async () => {
+    const records = {
+      ...nothing,
+      conversation: async (id: string) =>
+        id === 'ca_1' ? { ...conversation(), payments: [], segments: [], legs: [] } : null,
+    };
+    const get = await api({ records });
+    const over = await get('/v1/calls/ca_1/media');
+    expect([over.status, over.body.error.code]).toEqual([404, 'CALL_NOT_FOUND']);
+    expect(over.body.error.message).toContain('/v1/conversations/{id}');
+    expect((await get('/v1/calls/ca_2/media')).body.error.message).toBe('there is no call with this id');
+  });
+
+  it('is 503 where the worker does not say, asks for a key, and is withheld where it seems to hold a card number', async () => {
+    const away = async () => {
+      throw new ServiceError('WORKER_TIMEOUT', 'the worker did not answer');
+    };
+    expect((await (await api({ callMedia: away }))('/v1/calls/ca_1/media')).status).toBe(503);
+    const keys = [new Sensitive('key', KEY)];
+    const closed = await api({ callMedia: async () => media, keys });
+    expect((await closed('/v1/calls/ca_1/media')).status).toBe(401);
+    expect((await closed('/v1/calls/ca_1/media', { authorization: `Bearer ${KEY}` })).status).toBe(200);
+    const odd = async () => ({ ...media, callId: PAN });
+    expect((await (await api({ callMedia: odd }))('/v1/calls/ca_1/media')).status).toBe(500);
+  });
+
+  it('is in the conversation once a leg has ended', async () => {
+    const figures = { role: 'caller', packetsReceived: 500, jitterMs: 3.25, rFactor: 85 };
+    const legs = [{ ...event({ kind: 'legClosed', detail: figures }), ordinal: 9 }];
+    const records = {
+      ...nothing,
+      conversation: async () => ({ ...conversation(), payments: [], segments: [], legs }),
+    };
+    const { body } = await (await api({ records }))('/v1/conversations/ca_1');
+    expect(body.legs).toEqual([{ endedAt: '2026-11-23T09:51:36.000Z', figures }]);
+  });
+});
+
 describe('a bad request', () => {
   it.each([
     ['/v1/conversations?limit=0', 'limit'],
@@ -158,7 +252,7 @@ describe('keeping card numbers out of answers', () => {
     const answerWithheld = vi.fn();
     const records = {
       ...nothing,
-      conversation: async () => ({ ...conversation(), payments: [], segments: [], ...over }),
+      conversation: async () => ({ ...conversation(), payments: [], segments: [], legs: [], ...over }),
     };
     const { status, body } = await (await api({ records, answerWithheld }))('/v1/conversations/ca_1');
     expect([status, body.error.code]).toEqual([500, 'INTERNAL']);
@@ -200,6 +294,7 @@ describe('operating it', () => {
       '/healthz',
       '/metrics',
       '/readyz',
+      '/v1/calls/{id}/media',
       '/v1/conversations',
       '/v1/conversations/{id}',
       '/v1/events',

@@ -46,6 +46,7 @@ async function started(over: Partial<ApiOptions> = {}) {
     },
     subscribe: (listener) => live.subscribe(listener),
     readiness: async () => ({ workers: true, sip: true, store: true }),
+    callMedia: async () => null,
     metricsText: async () => '',
     answerWithheld,
     clock,

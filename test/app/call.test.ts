@@ -7,7 +7,7 @@ import { WORKER_AWAY_MS_MAX } from '../../src/app/session-runner.ts';
 import type { Flow } from '../../src/session/flow.ts';
 import { settle, VirtualClock } from '../harness/clock.ts';
 import { failNth } from '../harness/fail-nth.ts';
-import { FakeWorld, factsOf } from '../harness/fake-ports.ts';
+import { FakeWorld, factsOf, MEDIA } from '../harness/fake-ports.ts';
 import { PLAIN_FLOW } from '../harness/flow.ts';
 
 /** Longer than any scenario: ten minutes of payment, and the hold. */
@@ -70,6 +70,27 @@ describe('a call that pays', () => {
     await clock.advance(LONG_MS);
     await call;
     expect(closed).toEqual([world.legStats]);
+  });
+  it('tells of its legs while it lives, and records what each came to', async () => {
+    const clock = new VirtualClock();
+    const world = new FakeWorld(clock);
+    world.legStats = { ...world.legStats, packetsReceived: 500, packetsLost: 7, jitterMs: 3.25 };
+    const app = createApp(world.deps());
+    const incoming = world.incoming();
+    const call = app.callArrived(incoming);
+    await clock.advance(1_000);
+    const { callId, legId } = incoming;
+    const { security: _, ...agreed } = incoming.media;
+    expect(await app.callMedia(callId)).toEqual({
+      callId,
+      legs: [{ legId, role: 'caller', agreed: { ...agreed, srtp: null }, stats: world.legStats }],
+    });
+    expect(await app.callMedia('ca_other')).toBeNull();
+    await clock.advance(LONG_MS);
+    await call;
+    expect(await app.callMedia(callId)).toBeNull();
+    const totals = world.events.filter(({ kind }) => kind === 'legClosed').map(({ detail }) => detail);
+    expect(totals).toMatchObject([{ role: 'caller', packetsReceived: 500, packetsLost: 7, jitterMs: 3.25 }]);
   });
   it('has the attempt on disk before the gateway is asked', async () => {
     const { calls } = await callOf();
@@ -411,10 +432,19 @@ describe('identification', () => {
     const world = new FakeWorld(clock);
     withFlow(flow)(world);
     const app = createApp(world.deps());
-    const call = app.callArrived(world.incoming());
+    const incoming = world.incoming();
+    const call = app.callArrived(incoming);
     await clock.advance(3_000);
     expect(world.routes.at(-1)).toHaveLength(2);
     const listener = world.dialed[0]?.listener();
+    // Both legs are shown, and what is agreed anew for the target is what is shown from then on.
+    await listener?.mediaChanged({ ...MEDIA, direction: 'recvonly' });
+    const { legs = [] } = (await app.callMedia(incoming.callId)) ?? {};
+    const seen = legs.map(({ role, agreed }) => [role, agreed?.direction]);
+    expect(seen).toEqual([
+      ['caller', 'sendrecv'],
+      ['target', 'recvonly'],
+    ]);
     if (how === 'bye') listener?.ended({ kind: 'bye', headers: {}, identified });
     else expect(await listener?.transferRequested({ target: 'sip:pay@127.0.0.1', identified })).toBe('accept');
     await settle();
@@ -424,7 +454,10 @@ describe('identification', () => {
     return world;
   }
   it('bridges the target and pays when it says yes', async () => {
-    expect(only((await identifiedAs(true)).payments).result).toBe('approved');
+    const world = await identifiedAs(true);
+    expect(only(world.payments).result).toBe('approved');
+    const closed = world.events.filter(({ kind }) => kind === 'legClosed').map(({ detail }) => detail.role);
+    expect(closed).toEqual(['target', 'caller']);
   });
   it('takes the word of a REFER that sends the caller back', async () => {
     expect(only((await identifiedAs(true, 'refer')).payments).result).toBe('approved');

@@ -45,6 +45,30 @@ export const MEDIA: NegotiatedMedia = {
   dtmf: 'auto',
 };
 
+/** Of a leg on which nothing happened. */
+export const NO_STATS: LegStats = {
+  packetsReceived: 0,
+  packetsSent: 0,
+  packetsLost: 0,
+  packetsLate: 0,
+  packetsDuplicate: 0,
+  packetsFromElsewhere: 0,
+  packetsMalformed: 0,
+  packetsUnauthentic: 0,
+  packetsReplayed: 0,
+  packetsUnprotected: 0,
+  jitterMs: 0,
+  roundTripMs: null,
+  playoutDelayMs: 40,
+  framesConcealed: 0,
+  keysByEvent: 0,
+  keysInband: 0,
+  remote: null,
+  quality: null,
+  peerReport: null,
+  peerQuality: null,
+};
+
 const RIGHT: Readonly<Record<FieldName, Partial<FieldFacts>>> = {
   pan: { length: 16, brands: ['visa'], luhnOk: true, complete: true, last4: '4242', cvcLength: 3 },
   expiry: { length: 4, dateValid: true },
@@ -122,19 +146,7 @@ export class FakeWorld {
   openLegMs = 0;
   targetAnswers = true;
   /** What the worker says of each leg that is closed. */
-  legStats: LegStats = {
-    packetsReceived: 0,
-    packetsSent: 0,
-    packetsLost: 0,
-    packetsLate: 0,
-    packetsFromElsewhere: 0,
-    packetsUnauthentic: 0,
-    packetsReplayed: 0,
-    packetsUnprotected: 0,
-    jitterMs: 0,
-    keysByEvent: 0,
-    keysInband: 0,
-  };
+  legStats: LegStats = NO_STATS;
   referAnswer: 'accepted' | 'completed' | 'failed' = 'completed';
   readonly clock: VirtualClock;
   readonly #times = new Map<FieldName, number>();
@@ -267,6 +279,10 @@ export class FakeWorld {
       closeLeg: async (legId) => {
         this.openLegs.delete(legId);
         this.#enter('closeLeg');
+        return this.legStats;
+      },
+      legStats: async (legId) => {
+        if (!this.openLegs.has(legId)) throw new ServiceError('CALL_NOT_FOUND', `no leg ${legId}`);
         return this.legStats;
       },
       setRoutes: async (_, routes) => {

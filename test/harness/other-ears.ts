@@ -94,3 +94,50 @@ export function spandspEar(): (file: string) => string {
   execFileSync('gcc', ['-O1', '-o', program, source, '-lspandsp'], LIMITS);
   return (file) => execFileSync(program, { ...LIMITS, input: samplesBySox(file, 8_000) }).toString();
 }
+
+/** Fields of RFC 3611 §4.7 under tshark's names, in the order of the block. */
+const VOIP_METRICS = [
+  'burstdensity',
+  'gapdensity',
+  'burstduration',
+  'gapduration',
+  'rtdelay',
+  'esdelay',
+  'signallevel',
+  'noiselevel',
+  'rerl',
+  'gmin',
+  'rfactor',
+  'extrfactor',
+  'moslq',
+  'moscq',
+  'plc',
+  'jba',
+  'jbrate',
+  'jbnominal',
+  'jbmax',
+  'jbabsmax',
+] as const;
+
+/** RTCP with VoIP metrics as tshark takes it apart; `port` is where the packets went. Empty where it sees none. */
+export function voipMetricsByTshark(file: string, port: number): Readonly<Record<string, string>>[] {
+  const fields = [
+    'rtcp.ssrc.fraction',
+    'rtcp.ssrc.discarded',
+    ...VOIP_METRICS.map((name) => `rtcp.xr.voipmetrics.${name}`),
+  ];
+  const as = ['-d', `udp.port==${port},rtcp`];
+  const argv = ['-r', file, ...as, '-Y', 'rtcp.xr.bt == 7', '-T', 'fields', ...fields.flatMap((name) => ['-e', name])];
+  const output = execFileSync('tshark', argv, { ...LIMITS, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return output.split('\n').flatMap((line) => {
+    if (line === '') return [];
+    const values = line.split('\t');
+    return [Object.fromEntries(fields.map((name, index) => [name.split('.').at(-1), values[index] ?? '']))];
+  });
+}
+
+/** What tshark finds wrong with a capture's packets; nothing where it is content. */
+export function complaintsOfTshark(file: string, port: number): string {
+  const argv = ['-r', file, '-d', `udp.port==${port},rtcp`, '-Y', '_ws.malformed || _ws.expert.severity >= warning'];
+  return execFileSync('tshark', argv, { ...LIMITS, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+}

@@ -44,6 +44,7 @@ export interface Order {
   readonly flow?: string;
   readonly withoutOffer?: boolean;
   readonly opus?: boolean;
+  readonly rtcpXr?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -59,6 +60,7 @@ export async function call(server: TestServer, order: Order, wsPort = server.por
     uri: ['sip:pay@127.0.0.1', ...parameters].join(';'),
     withoutOffer: order.withoutOffer === true,
     opus: order.opus === true,
+    rtcpXr: order.rtcpXr === true,
     headers: order.headers ?? {},
   };
   const phone = await placeCall(target, systemClock);

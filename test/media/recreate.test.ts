@@ -129,8 +129,12 @@ describe('calls whose worker dies', () => {
       await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
       for (const key of '42424242') press(local.port, key);
       await until(() => events.filter((event) => event.kind === 'fieldKey').length === 8);
+      expect((await client.legStats('le_1')).keysByEvent).toBe(8);
 
       await kill();
+      // Nobody waits for figures of a worker that is away, and a leg that has none yet is not taken for one that ended.
+      await until(() => client.readyWorkers() === 0);
+      await expect(client.legStats('le_1')).rejects.toMatchObject({ code: 'WORKER_UNAVAILABLE' });
       worker = start();
       await new Promise((resolve) => worker.once('message', resolve));
       const readyAt = systemClock.now();
@@ -142,6 +146,7 @@ describe('calls whose worker dies', () => {
       for (const key of '5555555555554444') press(local.port, key);
       await until(() => events.some((event) => event.kind === 'fieldEnded'));
       expect(events.at(-1)).toMatchObject({ by: 'full', facts: { last4: '4444', brands: ['mastercard'] } });
+      expect((await client.legStats('le_1')).keysByEvent).toBe(16);
       const stats = await client.closeLeg('le_2');
       expect(stats.packetsReceived).toBe(0);
       expect(other.port).not.toBe(local.port);

@@ -295,6 +295,61 @@ describe('redundant events and comfort noise', () => {
   });
 });
 
+describe('RTCP XR', () => {
+  const XR = 'a=rtcp-xr:rcvr-rtt=all:10000 stat-summary=loss,dup,jitt,TTL voip-metrics';
+  const answerTo = (agreement: Agreement) =>
+    agreement.ok ? (/^a=rtcp-xr.*$/m.exec(writeAnswer(agreement.agreed, LOCAL, ORIGIN))?.[0] ?? null) : 'refused';
+
+  it.each([
+    ['a stream that asks', `m=audio 4000 RTP/AVP 0\n${XR}`, {}, [true, true], 'a=rtcp-xr:rcvr-rtt=all voip-metrics'],
+    ['a session that asks', `${XR}\nm=audio 4000 RTP/AVP 0`, {}, [true, true], 'a=rtcp-xr:rcvr-rtt=all voip-metrics'],
+    [
+      'a stream that asks for less than its session',
+      `${XR}\nm=audio 4000 RTP/AVP 0\na=rtcp-xr:voip-metrics`,
+      {},
+      [true, undefined],
+      'a=rtcp-xr:voip-metrics',
+    ],
+    [
+      'a stream that wants none though its session does',
+      `${XR}\nm=audio 4000 RTP/AVP 0\na=rtcp-xr:`,
+      {},
+      [undefined, undefined],
+      null,
+    ],
+    ['a peer that does not ask', 'm=audio 4000 RTP/AVP 0', {}, [undefined, undefined], null],
+    [
+      'a peer that asks for other blocks',
+      'm=audio 4000 RTP/AVP 0\na=rtcp-xr:pkt-loss-rle=1200 rcvr-rtt=nobody',
+      {},
+      [undefined, undefined],
+      null,
+    ],
+    ['a profile that refuses', `m=audio 4000 RTP/AVP 0\n${XR}`, { rtcpXr: false }, [undefined, undefined], null],
+    [
+      'a profile that asks',
+      'm=audio 4000 RTP/AVP 0',
+      { rtcpXr: true },
+      [undefined, undefined],
+      'a=rtcp-xr:voip-metrics',
+    ],
+  ] as const)('is sent and asked for by the description of %s', (_who, lines, policy, sends, answer) => {
+    const settled = settle(lines, policy);
+    const { sendVoipMetrics, sendReferenceTime } = media(settled);
+    expect([sendVoipMetrics, sendReferenceTime]).toEqual(sends);
+    expect(answerTo(settled)).toBe(answer);
+  });
+
+  it('is offered where the profile wants it, and sent where the answer asks for it', () => {
+    const policy = { ...POLICY, rtcpXr: true };
+    expect(writeOffer(policy, LOCAL, ORIGIN)).toContain('a=rtcp-xr:rcvr-rtt=all voip-metrics\r\n');
+    expect(writeOffer(POLICY, LOCAL, ORIGIN)).not.toContain('rtcp-xr');
+    const asks = read(sdp('m=audio 5000 RTP/AVP 0\na=rtcp-xr:voip-metrics'));
+    expect(media(settleAnswer(asks, policy))).toMatchObject({ sendVoipMetrics: true });
+    expect(media(settleAnswer(read(sdp('m=audio 5000 RTP/AVP 0')), policy)).sendVoipMetrics).toBeUndefined();
+  });
+});
+
 describe('offering', () => {
   const offer = writeOffer(POLICY, LOCAL, { sessionId: '5', version: 2 });
 

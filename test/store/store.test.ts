@@ -62,6 +62,13 @@ describe('keeping records', () => {
     await store.saveAttempt(attempt({ state: 'approved', gatewayReference: TRANSACTION, endedAt: START + 9 }));
     await store.appendEvent(event({ sequence: 2, detail: { length: 16, luhnOk: true, note: null } }));
     await store.appendEvent(event({ sequence: 1 }));
+    const closed = event({
+      sequence: 3,
+      paymentId: null,
+      kind: 'legClosed',
+      detail: { role: 'caller', jitterMs: 3.25 },
+    });
+    await store.appendEvent(closed);
     const details = await store.queries.payment('pa_1');
     expect(details).toEqual({
       ...payment(),
@@ -73,6 +80,7 @@ describe('keeping records', () => {
     });
     const call = await store.queries.conversation('ca_1');
     expect(call).toMatchObject({ ...conversation(), payments: [payment()], segments: [{ kind: 'secure-payment' }] });
+    expect(call?.legs).toEqual([{ ...closed, ordinal: 3 }]);
     expect(await store.queries.conversation('ca_2')).toBe(null);
     expect(await store.queries.payment('pa_2')).toBe(null);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { NO_STATS } from '../harness/fake-ports.ts';
 
 describe('the log', () => {
   it('writes one JSON line with process, fields of its parents and its own', () => {
@@ -63,8 +64,8 @@ describe('the metrics', () => {
     metrics.app.gatewayAsked('sandbox', 'purchase', 'approved', 120);
     const leg = { packetsReceived: 100, packetsSent: 90, packetsLost: 3, packetsLate: 2, packetsFromElsewhere: 7 };
     const srtp = { packetsUnauthentic: 5, packetsReplayed: 4, packetsUnprotected: 0 };
-    metrics.app.legClosed({ ...leg, ...srtp, jitterMs: 1, keysByEvent: 16, keysInband: 4 });
-    metrics.app.legClosed({ ...leg, ...srtp, jitterMs: 1, keysByEvent: 1, keysInband: 0 });
+    metrics.app.legClosed({ ...NO_STATS, ...leg, ...srtp, jitterMs: 1, keysByEvent: 16, keysInband: 4 });
+    metrics.app.legClosed({ ...NO_STATS, ...leg, ...srtp, jitterMs: 1, keysByEvent: 1 });
     metrics.watch({
       callsActive: () => 3,
       sipDialogs: () => 4,
@@ -101,5 +102,44 @@ describe('the metrics', () => {
     expect(text).toContain(
       'hushtone_gateway_request_duration_seconds_sum{gateway="sandbox",verb="purchase",outcome="approved"} 0.12',
     );
+  });
+
+  it('tell how legs sounded at their end, by direction, and nothing of a leg that heard nothing', async () => {
+    const { app, text } = createMetrics();
+    const rated = { lossRatio: 0.03125, discardRatio: 0, endSystemDelayMs: 60, rFactor: 83, mosListening: 4.2 };
+    const bursts = { burstDensity: 0.5, gapDensity: 0, burstMs: 200, gapMs: 5000 };
+    app.legClosed(NO_STATS);
+    app.legClosed({
+      ...NO_STATS,
+      packetsReceived: 970,
+      packetsLost: 30,
+      packetsSent: 500,
+      packetsDuplicate: 2,
+      packetsMalformed: 1,
+      framesConcealed: 30,
+      jitterMs: 4,
+      roundTripMs: 45,
+      quality: { ...rated, ...bursts, mosConversation: 4.1 },
+      peerReport: { lossRatio: 0.25, packetsLost: 50, jitterMs: 25 },
+      peerQuality: { ...rated, mosConversation: 2.7 },
+    });
+    const lines = (await text()).split('\n');
+    const line = (start: string) =>
+      lines
+        .find((one) => one.startsWith(start))
+        ?.split(' ')
+        .at(-1);
+    expect(line('hushtone_leg_loss_ratio_sum{direction="received"}')).toBe('0.03');
+    expect(line('hushtone_leg_loss_ratio_count{direction="received"}')).toBe('1');
+    expect(line('hushtone_leg_loss_ratio_sum{direction="sent"}')).toBe('0.1');
+    expect(line('hushtone_leg_jitter_seconds_bucket{le="0.005",direction="received"}')).toBe('1');
+    expect(line('hushtone_leg_jitter_seconds_sum{direction="sent"}')).toBe('0.025');
+    expect(line('hushtone_leg_mos_sum{direction="received"}')).toBe('4.1');
+    expect(line('hushtone_leg_mos_bucket{le="2.58",direction="sent"}')).toBe('0');
+    expect(line('hushtone_leg_mos_bucket{le="3.1",direction="sent"}')).toBe('1');
+    expect(line('hushtone_leg_round_trip_seconds_sum')).toBe('0.045');
+    expect(line('hushtone_rtp_packets_duplicate_total')).toBe('2');
+    expect(line('hushtone_rtp_packets_malformed_total')).toBe('1');
+    expect(line('hushtone_media_frames_concealed_total')).toBe('30');
   });
 });

@@ -22,7 +22,7 @@ function open(): OpenEngine {
   const engine = new Engine([brand], port, port + 9, 30_000, 200, () => {}) as unknown as OpenEngine;
   engine.openEgress(() => {});
   // With SRTP, whose library brings libraries of its own into the process.
-  const media = Int32Array.of(0, 0, 0, 101, 101, 20, 1, 1, 0, 1, 0, 8000, -1, -1, 0);
+  const media = Int32Array.of(0, 0, 0, 101, 101, 20, 1, 1, 0, 1, 0, 8000, -1, -1, 0, 0, 0);
   const keys = new Uint8Array(60).fill(1);
   const [fault, leg] = engine.openLeg(1, '127.0.0.1', 0, '', 0, media, keys);
   if (fault !== 0) throw new Error(`no leg: ${fault}`);
