@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { LeakWatch } from './leak-watch.ts';
 
@@ -53,6 +57,28 @@ describe('the leak watch', () => {
     expect(
       watch('{"last4":"8431","at":1795426843112,"time":"2026-11-28T11:28:00.000Z","port":7373,"durationMs":1128}'),
     ).not.toThrow();
+  });
+
+  it.each([
+    ['{"packetsReceived":1128,"packetsSent":7373}', false],
+    ['{"packetsReceived":"1128"}', true],
+    ['{"waitedMs":1128}', true],
+    ['{"note":"x","more":{"kept":"7373"}}', true],
+  ])('looks at each value of a database by itself, but for counts of packets: %s', (detail, found) => {
+    const folder = mkdtempSync(join(tmpdir(), 'hushtone-leak-watch-'));
+    try {
+      const database = new Sqlite(join(folder, 'records.db'));
+      database.exec('CREATE TABLE events (detail TEXT)');
+      database.prepare('INSERT INTO events VALUES (?)').run(detail);
+      database.close();
+      const leaks = new LeakWatch();
+      leaks.add(card);
+      leaks.lookThroughFolder(folder);
+      if (found) expect(() => leaks.assertNone()).toThrow('as a value of its own');
+      else leaks.assertNone();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('never says the value it found', () => {
