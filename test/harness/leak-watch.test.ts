@@ -60,10 +60,10 @@ describe('the leak watch', () => {
   });
 
   it.each([
-    ['{"packetsReceived":1128,"packetsSent":7373}', false],
-    ['{"packetsReceived":"1128"}', true],
-    ['{"waitedMs":1128}', true],
-    ['{"note":"x","more":{"kept":"7373"}}', true],
+    ['{"packetsReceived":1944,"packetsSent":6158}', false],
+    ['{"packetsReceived":"1944"}', true],
+    ['{"waitedMs":1944}', true],
+    ['{"note":"x","more":{"kept":"6158"}}', true],
   ])('looks at each value of a database by itself, but for counts of packets: %s', (detail, found) => {
     const folder = mkdtempSync(join(tmpdir(), 'hushtone-leak-watch-'));
     try {
@@ -72,7 +72,8 @@ describe('the leak watch', () => {
       database.prepare('INSERT INTO events VALUES (?)').run(detail);
       database.close();
       const leaks = new LeakWatch();
-      leaks.add(card);
+      // None of the cards that every test is watched for.
+      leaks.add({ ...card, expiry: '1944', cvc: '6158' });
       leaks.lookThroughFolder(folder);
       if (found) expect(() => leaks.assertNone()).toThrow('as a value of its own');
       else leaks.assertNone();
