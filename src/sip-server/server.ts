@@ -5,6 +5,7 @@ import { Answers } from './core/answers.ts';
 import { Context, type CounterName, sayAddress } from './core/context.ts';
 import { removeDialog } from './core/dialogs.ts';
 import { answerOwn } from './core/incoming.ts';
+import { type Resolver, systemResolver } from './core/locate.ts';
 import { Network } from './core/network.ts';
 import { ProxyRoutes } from './core/proxy.ts';
 import { Requests } from './core/requests.ts';
@@ -33,6 +34,7 @@ export interface SipServerOptions {
   readonly tls?: TlsSettings;
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
+  readonly resolver?: Resolver;
   /** Never sees a body: methods, statuses, Call-IDs and counts only. */
   readonly log?: Log;
 }
@@ -56,7 +58,12 @@ export interface SipServer {
 export async function runSipServer(options: SipServerOptions): Promise<SipServer> {
   const log = options.log ?? silentLog;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const context = new Context({ clock: options.clock ?? systemClock, limits, log });
+  const context = new Context({
+    clock: options.clock ?? systemClock,
+    limits,
+    log,
+    resolver: options.resolver ?? systemResolver,
+  });
   const core = compose(context);
   const events = transportEvents(context, core);
   let admin: Server | undefined;

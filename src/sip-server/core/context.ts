@@ -6,6 +6,7 @@ import type { Limits } from '../limits.ts';
 import { formatHost } from '../message/uri.ts';
 import { type Endpoint, type Flow, type Protocol, type Transport, transportParam } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
+import { Penalties, type Resolver } from './locate.ts';
 import type { Dialog, Incoming, Outgoing } from './types.ts';
 
 export const COUNTER_NAMES = [
@@ -20,6 +21,7 @@ export const COUNTER_NAMES = [
   'ack_timeouts',
   'transaction_timeouts',
   'transport_failures',
+  'failed_over',
   'sessions_too_short',
   'sessions_expired',
   'limit_transactions',
@@ -35,6 +37,8 @@ export class Context {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly log: Log;
+  readonly resolver: Resolver;
+  readonly penalties: Penalties;
   readonly transports: Transport[] = [];
   readonly applications = new Set<Application>();
   readonly dialogs = new Map<string, Dialog>();
@@ -48,8 +52,10 @@ export class Context {
   #turn = 0;
   #cseq = 1 + (Math.floor(Math.random() * 1_000_000) << 4);
 
-  constructor(parts: { clock: Clock; limits: Limits; log: Log }) {
+  constructor(parts: { clock: Clock; limits: Limits; log: Log; resolver: Resolver }) {
     this.clock = parts.clock;
+    this.resolver = parts.resolver;
+    this.penalties = new Penalties(parts.clock);
     this.limits = parts.limits;
     this.log = parts.log;
     this.counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<CounterName, number>;

@@ -4,8 +4,8 @@ import { stepNict } from '../transaction/nict.ts';
 import { TIMEOUT_MS } from '../transaction/timers.ts';
 import { Transaction, type TransactionUser } from '../transaction/transaction.ts';
 import type { Flow } from '../transport/flow.ts';
-import type { Context } from './context.ts';
-import { openTarget, type Target } from './target.ts';
+import { type Context, newBranch } from './context.ts';
+import { findWays, type Target } from './target.ts';
 import type { Outgoing } from './types.ts';
 
 /** What a client transaction tells its side of the core. */
@@ -20,42 +20,101 @@ export function launch(context: Context, outgoing: Outgoing, target: Target, eve
   context.outgoingByKey.set(outgoing.key, outgoing);
   context.outgoingById.set(outgoing.id, outgoing);
   context.count('requests_sent');
-  openTarget(context, target, (flow) => {
-    if (flow === undefined) {
-      context.count('transport_failures');
-      fail(context, outgoing, 503, events);
-      return;
-    }
-    outgoing.flow = flow;
-    start(context, outgoing, flow, events);
-  });
+  if (target.kind === 'flow') start(context, outgoing, target, { flow: target.flow, events });
+  else if (target.kind === 'refused') noWay(context, outgoing, events);
+  else {
+    findWays(context, target, (ways) => {
+      outgoing.ways = ways;
+      startNext(context, outgoing, target, events);
+    });
+  }
 }
 
-function start(context: Context, outgoing: Outgoing, flow: Flow, events: OutgoingEvents): void {
+function noWay(context: Context, outgoing: Outgoing, events: OutgoingEvents): void {
+  context.count('transport_failures');
+  fail(context, outgoing, 503, events);
+}
+
+/** At the best host that is left and can be reached. */
+function startNext(
+  context: Context,
+  outgoing: Outgoing,
+  target: Target & { kind: 'host' },
+  events: OutgoingEvents,
+): void {
+  const { endpoint, domain } = target;
+  const transport = context.transportOf(endpoint);
+  for (let way = outgoing.ways.shift(); way !== undefined; way = outgoing.ways.shift()) {
+    const flow = transport?.flowTo(way.address, way.port, domain);
+    if (flow === undefined) {
+      context.penalties.give(endpoint.protocol, way);
+      continue;
+    }
+    outgoing.way = way;
+    start(context, outgoing, target, { flow, events });
+    return;
+  }
+  noWay(context, outgoing, events);
+}
+
+/**
+ * RFC 3263 §4.3: a host that is not there, says nothing, or answers 503 is left for the next one of its domain, in a new
+ * transaction. False where there is none, or where it has begun to answer. DEVIATION RFC 3261 §17.1.1.2: a 503 that comes
+ * again is not acknowledged again.
+ */
+export function failOver(context: Context, outgoing: Outgoing, target: Target, events: OutgoingEvents): boolean {
+  if (target.kind !== 'host' || outgoing.way === undefined) return false;
+  context.penalties.give(target.endpoint.protocol, outgoing.way);
+  const isOpen = !outgoing.provisionalSeen && !outgoing.finalSeen && outgoing.cancel === undefined;
+  if (!isOpen || outgoing.ways.length === 0) return false;
+  context.count('failed_over');
+  const left = outgoing.transaction?.machine;
+  context.outgoingByKey.delete(outgoing.key);
+  const branch = newBranch();
+  outgoing.text = outgoing.text.replace(`branch=${outgoing.branch}`, `branch=${branch}`);
+  outgoing.branch = branch;
+  outgoing.key = `${branch}|${outgoing.method}`;
+  context.outgoingByKey.set(outgoing.key, outgoing);
+  startNext(context, outgoing, target, events);
+  left?.stop();
+  return true;
+}
+
+function start(
+  context: Context,
+  outgoing: Outgoing,
+  target: Target,
+  { flow, events }: { flow: Flow; events: OutgoingEvents },
+): void {
+  outgoing.flow = flow;
   const user: TransactionUser<SipResponse> = {
-    passed: (response) => events.response(outgoing, response, outgoing.flow ?? flow),
+    passed: (response) => {
+      if (response.status === 503 && failOver(context, outgoing, target, events)) return;
+      events.response(outgoing, response, outgoing.flow ?? flow);
+    },
     timedOut: () => {
       context.count('transaction_timeouts');
-      fail(context, outgoing, 408, events);
+      if (!failOver(context, outgoing, target, events)) fail(context, outgoing, 408, events);
     },
     transportFailed: () => {
       context.count('transport_failures');
-      fail(context, outgoing, 503, events);
+      if (!failOver(context, outgoing, target, events)) fail(context, outgoing, 503, events);
     },
-    terminated: () => forget(context, outgoing),
+    terminated: () => {
+      // One that was left for the next host is not the transaction any more.
+      if (outgoing.transaction?.machine === machine) forget(context, outgoing);
+    },
   };
   const parts = { clock: context.clock, port: flow, user };
-  if (outgoing.method === 'INVITE') {
-    const machine = new Transaction('initial', stepIct, parts);
-    machine.lastSent = outgoing.text;
-    outgoing.transaction = { kind: 'invite', machine };
-    machine.input('start');
-  } else {
-    const machine = new Transaction('initial', stepNict, parts);
-    machine.lastSent = outgoing.text;
-    outgoing.transaction = { kind: 'other', machine };
-    machine.input('start');
-  }
+  const machine =
+    outgoing.method === 'INVITE'
+      ? new Transaction('initial', stepIct, parts)
+      : new Transaction('initial', stepNict, parts);
+  machine.lastSent = outgoing.text;
+  outgoing.transaction = (
+    outgoing.method === 'INVITE' ? { kind: 'invite', machine } : { kind: 'other', machine }
+  ) as Outgoing['transaction'];
+  machine.input('start');
 }
 
 function fail(context: Context, outgoing: Outgoing, status: number, events: OutgoingEvents): void {
@@ -146,6 +205,8 @@ export function newOutgoing(
     routes,
     dialogId,
     key: `${branch}|${method}`,
+    ways: [],
+    way: undefined,
     flow: undefined,
     transaction: undefined,
     application: undefined,

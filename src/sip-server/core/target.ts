@@ -1,8 +1,8 @@
-import { lookup, resolveSrv } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { parseSipUri, type SipUri } from '../message/uri.ts';
 import { defaultPort, type Endpoint, type Flow, type Protocol } from '../transport/flow.ts';
 import type { Context } from './context.ts';
+import { locate, type Way } from './locate.ts';
 
 /** Where a request goes: an open flow, or an endpoint of ours and a host to look up. */
 export type Target =
@@ -52,40 +52,29 @@ function protocolOf(context: Context, { scheme, transport }: SipUri): Protocol |
   }
 }
 
-/** Calls back with a flow, at once where the host is an address; undefined where there is none. */
-export function openTarget(context: Context, target: Target, done: (flow: Flow | undefined) => void): void {
-  if (target.kind === 'refused') {
-    done(undefined);
+/** Calls back with the ways to a host, best first; at once where the host is an address. */
+export function findWays(context: Context, target: Target & { kind: 'host' }, found: (ways: Way[]) => void): void {
+  const { endpoint, host, port } = target;
+  const { protocol } = endpoint;
+  if (isIP(host) !== 0) {
+    found([{ address: host, port: port ?? defaultPort(protocol) }]);
     return;
   }
-  if (target.kind === 'flow') {
-    done(target.flow);
-    return;
-  }
-  const transport = context.transportOf(target.endpoint);
-  if (isIP(target.host) !== 0) {
-    done(transport?.flowTo(target.host, target.port ?? defaultPort(target.endpoint.protocol), target.domain));
-    return;
-  }
-  findHost(target).then(
-    ({ address, port }) => done(transport?.flowTo(address, port, target.domain)),
-    () => done(undefined),
+  const family = endpoint.address.includes(':') ? 6 : 4;
+  locate(context.resolver, { host, port, protocol, family }).then(
+    (ways) => found(context.penalties.sort(protocol, ways)),
+    () => found([]),
   );
 }
 
-async function findHost(target: Target & { kind: 'host' }): Promise<{ address: string; port: number }> {
-  let { host } = target;
-  const { protocol } = target.endpoint;
-  let port = target.port ?? defaultPort(protocol);
-  if (target.port === undefined && host.includes('.')) {
-    // RFC 3263 §4.2: no port, so SRV says host and port; the first of the lowest priority.
-    const service = protocol === 'tls' ? '_sips._tcp' : `_sip._${protocol}`;
-    const records = await resolveSrv(`${service}.${host}`).catch(() => []);
-    const best = records.sort((a, b) => a.priority - b.priority || b.weight - a.weight)[0];
-    if (best !== undefined) {
-      host = best.name;
-      port = best.port;
-    }
+/** Calls back with a flow, for what has no transaction; undefined where there is none. */
+export function openTarget(context: Context, target: Target, done: (flow: Flow | undefined) => void): void {
+  if (target.kind === 'refused') done(undefined);
+  else if (target.kind === 'flow') done(target.flow);
+  else {
+    findWays(context, target, ([way]) => {
+      const transport = context.transportOf(target.endpoint);
+      done(way === undefined ? undefined : transport?.flowTo(way.address, way.port, target.domain));
+    });
   }
-  return { address: (await lookup(host, { family: 4 })).address, port };
 }

@@ -9,6 +9,7 @@ import type { NistInput, NistState } from '../transaction/nist.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { Endpoint, Flow } from '../transport/flow.ts';
 import type { Application } from '../wire/application.ts';
+import type { Way } from './locate.ts';
 
 /** A dialog with its owner and its timers. */
 export interface Dialog {
@@ -68,12 +69,16 @@ export interface Incoming {
 /** A request to the network and its client transaction. */
 export interface Outgoing {
   readonly id: string;
-  readonly key: string;
-  readonly branch: string;
+  /** Of its branch, which is another for each host that is tried. */
+  key: string;
+  branch: string;
   readonly method: string;
   readonly uri: string;
-  /** As it was sent. */
-  readonly text: string;
+  /** As it was sent last. */
+  text: string;
+  /** Hosts that may still take it, best first; the one that has it now is `way`. */
+  ways: Way[];
+  way: Way | undefined;
   readonly callId: string;
   readonly cseq: number;
   readonly local: string;
