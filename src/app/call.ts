@@ -8,8 +8,8 @@ import {
   stepConversation,
 } from '../session/conversation.ts';
 import type { Destination, Flow } from '../session/flow.ts';
-import type { AppDeps } from './app.ts';
 import { LegBook, type LegRole, type LegShown, legTotals } from './call-media.ts';
+import type { AppDeps } from './deps.ts';
 import { CallJournal, type LiveEvents } from './journal.ts';
 import type {
   CallContext,

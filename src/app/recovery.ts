@@ -1,7 +1,7 @@
 import type { Timer } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import { type Asked, askGateway, isOpen, operationOf, settled, undone, undoVerb } from './charges.ts';
-import type { AppDeps } from './app.ts';
+import type { AppDeps } from './deps.ts';
 import type { AttemptRow, GatewayVerb, PaymentRow, UnsettledPayment } from './ports.ts';
 
 export type RecoveryDeps = Pick<AppDeps, 'store' | 'gateways' | 'flows' | 'media' | 'clock' | 'log' | 'metrics'>;

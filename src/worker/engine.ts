@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import brands from '../card/brands.json' with { type: 'json' };
+import { addonObject } from './addon.ts';
 import {
   CODECS,
   DTMF_MODES,
@@ -16,7 +14,6 @@ import {
   STATS_LENGTH,
   VOICE_LENGTH,
 } from './contract.ts';
-import type { NativeOfflineDecoder } from './offline.ts';
 import { readStats } from './stats.ts';
 import type { Orders, WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
 
@@ -65,14 +62,10 @@ interface Addon {
     wake: () => void,
   ) => NativeEngine;
   eventLayout(): number[];
-  readonly OfflineDecoder: new (sampleRate: number) => NativeOfflineDecoder;
 }
 
-/** The only place that loads the addon. Throws with what to do where it was not built. */
 export function loadAddon(): Addon {
-  const file = fileURLToPath(new URL('../../build/native/hushtone.node', import.meta.url));
-  if (!existsSync(file)) throw new Error(`${file} is missing; make build makes it`);
-  return createRequire(import.meta.url)(file) as Addon;
+  return addonObject() as Addon;
 }
 
 /** An order that the engine refused; `fault` indexes FAULTS. */
