@@ -227,7 +227,7 @@ describe('a call that arrives', () => {
   });
 
   it('demands a signature where the profile does, and takes it once', () => {
-    const { srf, calls } = world({ demandOn: ['context'] });
+    const { srf, calls, frontEnd } = world({ demandOn: ['context'] });
     const pairs = new Map([
       ['amount', '4210'],
       ['currency', 'USD'],
@@ -237,11 +237,19 @@ describe('a call that arrives', () => {
       'X-Hushtone-Currency': 'USD',
       'X-Hushtone-Signature': sign(pairs, SECRET, NOW),
     };
-    expect(srf.receive('INVITE', { body: sdp(), uri: 'sip:pay@h;amount=1' }).res.last?.status).toBe(400);
+    const unsigned = srf.receive('INVITE', { body: sdp(), uri: 'sip:pay@h;amount=1' });
+    expect(unsigned.res.last).toMatchObject({
+      status: 403,
+      headers: { Warning: '399 hushtone "signature of uri is missing"' },
+    });
     srf.receive('INVITE', { body: sdp(), headers });
     expect(calls).toHaveLength(1);
     const replayed = srf.receive('INVITE', { body: sdp(), headers: { ...headers, 'Call-ID': 'call-2' } });
-    expect(replayed.res.last?.status).toBe(400);
+    expect(replayed.res.last).toMatchObject({
+      status: 403,
+      headers: { Warning: '399 hushtone "signature of header is used before"' },
+    });
+    expect(frontEnd.counters()).toMatchObject({ callsAdmitted: 1, callsRefusedBySignature: 2 });
   });
 });
 
