@@ -384,20 +384,11 @@ describe('a gateway that authorizes and captures apart', () => {
     expect(sends(world)).toEqual(['lookup', 'capture']);
     expect(whole(world)).toMatchObject({ result: 'approved', attempt: 'approved', charged: 1, held: 0 });
   });
-  it('is voided after a crash between authorize and capture where the flow voids', async () => {
-    const world = await crashedAt('send capture', withFlow({ onHangUp: 'void' }));
-    expect(whole(world)).toMatchObject({
-      result: 'abandoned',
-      attention: null,
-      attempt: 'voided',
-      charged: 0,
-      held: 0,
-    });
-  });
-  it('is voided after a crash where the capture is then refused', async () => {
-    const world = await crashedAt('send capture', (given) => {
-      given.captureAnswers = ['declined'];
-    });
+  it.each([
+    ['between authorize and capture where the flow voids', withFlow({ onHangUp: 'void' })],
+    ['where the capture is then refused', (given: FakeWorld) => Object.assign(given, { captureAnswers: ['declined'] })],
+  ])('is voided after a crash %s', async (_, arrange) => {
+    const world = await crashedAt('send capture', arrange);
     expect(whole(world)).toMatchObject({
       result: 'abandoned',
       attention: null,
