@@ -195,6 +195,16 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     return ready[0];
   }
 
+  /** A call that finds no worker is over: nothing of it stays. */
+  function workerFor(callId: CallId): WorkerState {
+    try {
+      return leastLoaded();
+    } catch (error) {
+      listeners.delete(callId);
+      throw error;
+    }
+  }
+
   const orderNow = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
     await call.worker.connection.ask(kind, value, 'done', ORDER_TIMEOUT_MS);
   };
@@ -301,7 +311,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     async openLeg({ callId, legId, media }) {
       let call = calls.get(callId);
       if (call === undefined) {
-        const worker = leastLoaded();
+        const worker = workerFor(callId);
         worker.calls += 1;
         call = { worker, legs: new Map(), routes: [], payment: null };
         calls.set(callId, call);
