@@ -207,6 +207,7 @@ class CardEngine final : public Engine {
   size_t Drain(std::span<EngineEvent>, uint64_t*) override { return 0; }
   EngineFault ReadStats(LegHandle, LegStats*) override { return EngineFault::kNone; }
   EngineFault SetToday(uint16_t, uint8_t) override { return EngineFault::kNone; }
+  uint64_t Pulse() override { return 0; }
   void Close() override {}
 };
 

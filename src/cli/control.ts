@@ -4,7 +4,7 @@ import { Sensitive } from '../lib/sensitive.ts';
 import { startControl } from '../main.ts';
 import { createLog } from '../telemetry/log.ts';
 import { WORKER_SECRET_VARIABLE, workerSocketPath } from '../worker/address.ts';
-
+import { startBeating } from './heartbeat.ts';
 import { untilSignal } from './signals.ts';
 
 /**
@@ -32,6 +32,8 @@ export async function controlCommand(argv: readonly string[]): Promise<number> {
     server.kind === 'embedded'
       ? { host: '127.0.0.1', port: Number(values.admin) || server.adminPort, secret: server.secret }
       : server;
+  // From here on: what an earlier run left may take the gateways a minute to settle.
+  startBeating();
   const control = await startControl({ config, log, workers, sipServer });
   await untilSignal();
   await Promise.race([control.stop(config.drainMs), untilSignal()]);

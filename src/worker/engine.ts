@@ -48,6 +48,7 @@ interface NativeEngine {
   legOrder(which: number, request: number, leg: number, field: number): number;
   setToday(year: number, month: number): number;
   readStats(leg: number, numbers: Float64Array): number;
+  pulse(): number;
   drain(bytes: Uint8Array): [written: number, lost: number];
   close(): void;
 }
@@ -225,6 +226,11 @@ export class Engine {
 
   setToday(year: number, month: number): void {
     refuse(this.#native.setToday(year, month));
+  }
+
+  /** Turns of the media thread so far; grows from one call to the next, or the thread stands. */
+  pulse(): number {
+    return this.#native.pulse();
   }
 
   /** At any time while the leg lives, and after it was closed until its place is taken. */

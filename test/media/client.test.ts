@@ -12,6 +12,7 @@ import { until } from '../harness/until.ts';
 
 /* Control's client against a worker on paper, which speaks the protocol and answers when the test says so. */
 
+const HANG_MS = 10_000;
 const RECONNECT_MS = 100;
 const LEG = { callId: 'ca_1', legId: 'le_1', media: null };
 
@@ -58,7 +59,7 @@ beforeEach(() => {
   clock = new VirtualClock(0, turns);
   asked = [];
   const workers = [{ socketPath, secret: new Sensitive('worker secret', 'between us') }];
-  client = createMediaClient({ workers, locale: 'en-US', clock, log: silentLog });
+  client = createMediaClient({ workers, locale: 'en-US', hangMs: HANG_MS, clock, log: silentLog });
 });
 
 afterEach(() => {
@@ -81,5 +82,35 @@ describe('a call that finds no worker', () => {
       send({ type: 'event', callId, event: { kind: 'openKey', value: { key: '1' } } });
     await until('the event of the call that stands', () => fresh.length === 1);
     expect(stale).toEqual([]);
+  });
+});
+
+describe('an order that is not answered', () => {
+  beforeEach(async () => {
+    await startWorker();
+    await client.openLeg(LEG);
+  });
+
+  it('is taken as done where the answer is late, but there before a worker that hangs is killed', async () => {
+    const stopped = client.stopPlay('le_1');
+    await until('the worker is asked', () => asked.length === 1);
+    await clock.advance(HANG_MS);
+    const requestId = asked[0]?.requestId ?? 0;
+    send({ type: 'answer', requestId, answer: { kind: 'done', value: {} } });
+    await expect(stopped).resolves.toBeUndefined();
+  });
+
+  it('fails as one that found no worker where that is killed, and not as one that was late', async () => {
+    const stopped = expect(client.stopPlay('le_1')).rejects.toMatchObject({ code: 'WORKER_UNAVAILABLE' });
+    await until('the worker is asked', () => asked.length === 1);
+    await clock.advance(HANG_MS);
+    control?.destroy();
+    await stopped;
+  });
+
+  it('is given up where nobody kills the worker', async () => {
+    const stopped = expect(client.stopPlay('le_1')).rejects.toMatchObject({ code: 'WORKER_TIMEOUT' });
+    await clock.advance(2 * HANG_MS);
+    await stopped;
   });
 });

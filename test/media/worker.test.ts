@@ -46,6 +46,15 @@ describe('a worker and its client', () => {
     expect(loadAddon().eventLayout()).toEqual(Object.values(EVENT));
   });
 
+  it('know whether the media thread moves, which sleeps while there is no leg', async () => {
+    worker.isMoving();
+    await until(() => worker.isMoving());
+    await client.openLeg({ callId: 'ca_moves', legId: 'le_moves', media: media() });
+    await until(() => worker.isMoving());
+    await client.closeLeg('le_moves');
+    await until(() => worker.isMoving());
+  });
+
   it('collect a card number blindly: length, brand, Luhn and last four are told, the digits are not', async () => {
     const events: MediaEvent[] = [];
     const local = await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media() });
