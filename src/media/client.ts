@@ -29,6 +29,8 @@ import { Connection, type WorkerAddress } from './connection.ts';
 const ORDER_TIMEOUT_MS = 3000;
 /** From the supervisor's limit to the connection's end: it kills, and the kernel closes. */
 const KILL_SLACK_MS = 2000;
+/** Orders are answered within a tick; a worker that owes an answer for so long gets no new call while another stands. */
+const SILENT_MS = 500;
 /** Somebody waits for the answer of an HTTP request, and nothing of the call depends on it. */
 const STATS_TIMEOUT_MS = 1000;
 /** A worker that has just started on a busy machine may be slow; asking again opens no second leg. */
@@ -199,7 +201,11 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   }
 
   function leastLoaded(): WorkerState {
-    const ready = workers.filter((worker) => worker.connection.isReady).sort((a, b) => a.calls - b.calls);
+    // One that hangs is ready until the supervisor finds out; whoever comes meanwhile is better off elsewhere.
+    const isSilent = (worker: WorkerState) => Number(worker.connection.silentMs > SILENT_MS);
+    const ready = workers
+      .filter((worker) => worker.connection.isReady)
+      .sort((a, b) => isSilent(a) - isSilent(b) || a.calls - b.calls);
     if (ready[0] === undefined) throw new ServiceError('WORKER_UNAVAILABLE', 'no media worker is connected');
     return ready[0];
   }

@@ -34,8 +34,8 @@ describe.concurrent('a media worker that hangs in the middle of a card number', 
   });
 });
 
-describe.concurrent('a SIP server or gateway simulator that hangs', () => {
-  it.each(['sip-server', 'sandbox-gateway'])('is killed and started again: %s', async (name) => {
+describe.concurrent('a SIP server, gateway simulator or control that hangs', () => {
+  it.each(['sip-server', 'sandbox-gateway', 'control'])('is killed and started again: %s', async (name) => {
     const server = await TestServer.start({ config: { hangMs: HANG_MS } });
     try {
       const before = server.pidOf(name);
@@ -45,13 +45,20 @@ describe.concurrent('a SIP server or gateway simulator that hangs', () => {
         () => pidOf(server, name) !== before && pidOf(server, name) !== 0,
         BACK_MS_MAX,
       );
-      await server.until('all is ready again', async () => (await server.get('/readyz')).status === 200, BACK_MS_MAX);
+      await server.until('all is ready again', () => isReady(server), BACK_MS_MAX);
       expect(server.logged('process hangs')).toMatchObject([{ process: name, pid: before }]);
     } finally {
       await server.stop();
     }
   });
 });
+
+/** Control, which answers, may be the one that is away. */
+const isReady = (server: TestServer): Promise<boolean> =>
+  server.get('/readyz').then(
+    ({ status }) => status === 200,
+    () => false,
+  );
 
 /** 0 between the two. */
 function pidOf(server: TestServer, name: string): number {
