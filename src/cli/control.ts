@@ -32,9 +32,11 @@ export async function controlCommand(argv: readonly string[]): Promise<number> {
     server.kind === 'embedded'
       ? { host: '127.0.0.1', port: Number(values.admin) || server.adminPort, secret: server.secret }
       : server;
-  // From here on: what an earlier run left may take the gateways a minute to settle.
+  // Up to its first wait it reads, and brings the store up to date, which may take its time; from there on it must live,
+  // though what an earlier run left may take the gateways a minute to settle.
+  const starting = startControl({ config, log, workers, sipServer });
   startBeating();
-  const control = await startControl({ config, log, workers, sipServer });
+  const control = await starting;
   await untilSignal();
   await Promise.race([control.stop(config.drainMs), untilSignal()]);
   return 0;

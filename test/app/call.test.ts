@@ -502,19 +502,24 @@ describe('a call on its way', () => {
 });
 
 describe('a worker that dies in the middle of the number', () => {
-  it('has the field asked again from its first key', async () => {
+  /** The number that is keyed first goes nowhere, and this happens; what is keyed after it is whole. */
+  const dying = (happens: (world: FakeWorld) => void) => (world: FakeWorld) => {
     let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (isKilled) return {};
-          isKilled = true;
-          given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
-          return 'silent';
-        },
-      };
-    });
+    const facts = () => {
+      if (isKilled) return {};
+      isKilled = true;
+      happens(world);
+      return 'silent' as const;
+    };
+    world.script = { ...world.script, facts };
+  };
+  const comesBack = (world: FakeWorld) => world.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
+  const findsNone = (world: FakeWorld) => {
+    world.failAt = world.calls.length;
+  };
+
+  it('has the field asked again from its first key', async () => {
+    const world = await callOf(dying(comesBack));
     expect(world.said).toContain('interrupted');
     expect(world.calls.filter((name) => name === 'beginPayment')).toHaveLength(2);
     // Whoever has an SRTP key gets another.
@@ -522,35 +527,17 @@ describe('a worker that dies in the middle of the number', () => {
     expect(only(world.payments).result).toBe('approved');
   });
   it('does not lose the payment over an order that finds no worker, when the next one comes', async () => {
-    let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (isKilled) return {};
-          isKilled = true;
-          given.failAt = given.calls.length;
-          given.onFail = () => given.clock.startTimer(WORKER_AWAY_MS_MAX - 1, comesBack);
-          return 'silent';
-        },
-      };
-      const comesBack = () => given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
-    });
+    const world = await callOf(
+      dying((given) => {
+        findsNone(given);
+        given.onFail = () => given.clock.startTimer(WORKER_AWAY_MS_MAX - 1, () => comesBack(given));
+      }),
+    );
     expect(world.said).toContain('interrupted');
     expect(only(world.payments).result).toBe('approved');
   });
   it('fails the payment when no other worker comes', async () => {
-    let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (!isKilled) given.failAt = given.calls.length;
-          isKilled = true;
-          return 'silent';
-        },
-      };
-    });
+    const world = await callOf(dying(findsNone));
     expect(only(world.payments).result).toBe('failed');
     expect(world.charged.size).toBe(0);
   });
