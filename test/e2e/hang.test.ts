@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/lib/clock.ts';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
-import { TestServer } from '../harness/server.ts';
+import { childrenOf, TestServer } from '../harness/server.ts';
 
 /* A process that is there and answers nothing: stopped, as one that hangs. */
 
@@ -52,6 +53,28 @@ describe.concurrent('a SIP server, gateway simulator or control that hangs', () 
     }
   });
 });
+
+describe.concurrent('a machine that was suspended', () => {
+  it('goes on as it was: nothing that stood still with it is taken for hanging', async () => {
+    const server = await TestServer.start({ config: { hangMs: HANG_MS } });
+    try {
+      // The supervisor wakes first, and finds nobody up.
+      const pids = [server.supervisorPid, ...childrenOf(server.supervisorPid)];
+      const tell = (signal: NodeJS.Signals) => pids.forEach((pid) => void process.kill(pid, signal));
+      tell('SIGSTOP');
+      await wait(2 * HANG_MS);
+      tell('SIGCONT');
+      await wait(2 * HANG_MS);
+      expect(server.logged('process hangs')).toEqual([]);
+      expect(childrenOf(server.supervisorPid)).toEqual(pids.slice(1));
+      expect(await isReady(server)).toBe(true);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+const wait = (ms: number) => new Promise<void>((resolve) => systemClock.startTimer(ms, resolve));
 
 /** Control, which answers, may be the one that is away. */
 const isReady = (server: TestServer): Promise<boolean> =>
