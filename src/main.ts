@@ -40,7 +40,13 @@ export async function startControl({ config, log, workers, sipServer }: ControlO
   checkRecordings(config);
   const metrics = createMetrics();
   const store = openStore({ file: config.store.file, retentionDays: config.store.retentionDays, clock, log });
-  const media = createMediaClient({ workers, locale: 'en-US', clock, log });
+  const media = createMediaClient({
+    workers,
+    locale: 'en-US',
+    hangMs: config.hangMs === 0 ? null : config.hangMs,
+    clock,
+    log,
+  });
   const sip = createSipFrontEnd({
     server: sipServer,
     profiles: loadProfiles(config.sip.profiles, new Set(config.sip.secrets.keys())),

@@ -90,6 +90,7 @@ function codeOf(text: string): string {
 
 const read = (file: string) => ({ file, text: readFileSync(join(ROOT, file), 'utf8') });
 const sources = filesBelow('src', /\.ts$/).map(read);
+const tests = filesBelow('test', /\.ts$/).map(read);
 const natives = filesBelow('native', /\.(cc|h)$/).map(read);
 
 /** Why this import is not allowed, or null. */
@@ -107,11 +108,31 @@ function importFault(file: string, target: string): string | null {
   return `${mine || 'main'} (floor ${floorOf(file)}) may not import ${theirs || 'main'} (floor ${floorOf(target)}): ${file}`;
 }
 
-const relativeImports = sources.flatMap(({ file, text }) =>
-  importsOf(text)
-    .filter((name) => name.startsWith('.'))
-    .map((name) => ({ file, target: relative(ROOT, resolve(ROOT, dirname(file), name)) })),
-);
+const relativeImportsOf = (files: ReadonlyArray<{ readonly file: string; readonly text: string }>) =>
+  files.flatMap(({ file, text }) =>
+    importsOf(text)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => ({ file, target: relative(ROOT, resolve(ROOT, dirname(file), name)) })),
+  );
+const relativeImports = relativeImportsOf(sources);
+
+/** Each way from a file back to itself; a type-only import counts, for it too makes one thing of two. */
+function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (file: string): void => {
+    const at = way.indexOf(file);
+    if (at >= 0) circles.push([...way.slice(at), file].join(' → '));
+    if (at >= 0 || done.has(file)) return;
+    way.push(file);
+    for (const target of imports.get(file) ?? []) visit(target);
+    way.pop();
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file);
+  return circles;
+}
 
 describe('the floors', () => {
   it('has a floor for every folder below src', () => {
@@ -122,6 +143,13 @@ describe('the floors', () => {
   it('lets imports go down and never sideways', () => {
     const faults = relativeImports.map(({ file, target }) => importFault(file, target));
     expect(faults.filter((fault) => fault !== null)).toEqual([]);
+  });
+
+  it('has no two files that import each other, by whatever way', () => {
+    const known = new Map([...sources, ...tests].map(({ file }) => [file, [] as string[]]));
+    for (const { file, target } of [...relativeImports, ...relativeImportsOf(tests)]) known.get(file)?.push(target);
+    expect(circlesOf(known)).toEqual([]);
+    expect(circlesOf(new Map(Object.entries({ a: ['b'], b: ['c'], c: ['b'] })))).toEqual(['b → c → b']);
   });
 
   it('lets only floor 5 read the configuration', () => {

@@ -112,6 +112,7 @@ Napi::Function EngineBox::Define(Napi::Env env) {
                       InstanceMethod<&EngineBox::OpenField>("openField"), InstanceMethod<&EngineBox::OpenKeys>("openKeys"),
                       InstanceMethod<&EngineBox::SendKeys>("sendKeys"), InstanceMethod<&EngineBox::ReadBack>("readBack"), InstanceMethod<&EngineBox::LegOrder>("legOrder"),
                       InstanceMethod<&EngineBox::SetToday>("setToday"), InstanceMethod<&EngineBox::ReadStats>("readStats"),
+                      InstanceMethod<&EngineBox::Pulse>("pulse"),
                       InstanceMethod<&EngineBox::Drain>("drain"), InstanceMethod<&EngineBox::OpenEgress>("openEgress"),
                       InstanceMethod<&EngineBox::AddTrust>("addTrust"), InstanceMethod<&EngineBox::AddSigner>("addSigner"),
                       InstanceMethod<&EngineBox::Send>("send"),
@@ -377,6 +378,12 @@ Napi::Value EngineBox::ReadStats(const Napi::CallbackInfo& info) {
   add(stats.remote.port);
   for (size_t i = 0; i < stats.remote.address.size(); i += 4) add(ReadU32(&stats.remote.address[i]));
   return Fault(info, fault);
+}
+
+// () → turns of the media thread. Exact up to 2^53 of them, a million years of 5 ms.
+Napi::Value EngineBox::Pulse(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return Closed(info);
+  return Napi::Number::New(info.Env(), static_cast<double>(engine_->Pulse()));
 }
 
 // (bytes) → [bytes written, events lost so far]. Whole records of sizeof(EngineEvent).

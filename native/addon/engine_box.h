@@ -44,6 +44,7 @@ class EngineBox final : public Napi::ObjectWrap<EngineBox> {
   Napi::Value LegOrder(const Napi::CallbackInfo& info);
   Napi::Value SetToday(const Napi::CallbackInfo& info);
   Napi::Value ReadStats(const Napi::CallbackInfo& info);
+  Napi::Value Pulse(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
   Napi::Value OpenEgress(const Napi::CallbackInfo& info);
   Napi::Value AddTrust(const Napi::CallbackInfo& info);

@@ -176,6 +176,8 @@ class Engine {
   // At any time, also for a leg that was closed, until its place is taken again.
   virtual EngineFault ReadStats(LegHandle leg, LegStats* out) = 0;
   virtual EngineFault SetToday(uint16_t year, uint8_t month) = 0;
+  // Turns of the media thread so far, and asks for one more: a thread that lives has made it by the next time.
+  virtual uint64_t Pulse() = 0;
 
   // Stops the media thread, closes sockets, wipes the vault. Called by the destructor too; the second call does nothing.
   virtual void Close() = 0;

@@ -530,6 +530,13 @@ EngineFault MediaEngine::ReadStats(LegHandle leg, LegStats* out) {
   return EngineFault::kNone;
 }
 
+// A thread that sleeps for want of legs is woken for it.
+uint64_t MediaEngine::Pulse() {
+  const uint64_t turns = turns_.load(std::memory_order_relaxed);
+  if (!closed_down_) Signal(command_signal_);
+  return turns;
+}
+
 // ---------------------------------------------------------------------------------------------- media thread
 
 void MediaEngine::Run() {
@@ -538,6 +545,7 @@ void MediaEngine::Run() {
   uint64_t next_ns = MonotonicNs();
   uint64_t tick = 0;
   while (!stopping_.load(std::memory_order_relaxed)) {
+    turns_.fetch_add(1, std::memory_order_relaxed);
     if (legs_live_ == 0) {
       // A command's signal may have been read with the packets of the last slot: sleep only where no command waits.
       ReceiveReady(commands_.Empty() ? -1 : 0);

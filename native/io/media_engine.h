@@ -45,6 +45,7 @@ class MediaEngine final : public Engine, private PacketSink {
   size_t Drain(std::span<EngineEvent> out, uint64_t* lost) override;
   EngineFault ReadStats(LegHandle leg, LegStats* out) override;
   EngineFault SetToday(uint16_t year, uint8_t month) override;
+  uint64_t Pulse() override;
   void Close() override;
 
  private:
@@ -120,6 +121,7 @@ class MediaEngine final : public Engine, private PacketSink {
   std::unique_ptr<Outgoing[]> outgoing_;          // Media thread's, as what follows.
   size_t outgoing_count_ = 0;
   size_t legs_live_ = 0;
+  std::atomic<uint64_t> turns_{0};                 // With legs and without.
   std::atomic<uint64_t> ticks_late_{0};
   std::atomic<uint64_t> ticks_skipped_{0};
   int epoll_ = -1;

@@ -546,9 +546,29 @@ void ChangesTheCodecOfALegThatTalks() {
   CHECK(bench.WaitForAnswer(request));
 }
 
+// A sign of life for whoever watches: also from a thread that sleeps, because there is no leg.
+void TellsItsTurns() {
+  Bench bench;
+  Peer caller(9);
+  for (const bool with_leg : {false, true}) {
+    if (with_leg) bench.Open(8, caller);
+    for (int i = 0; i < 3; ++i) {
+      const uint64_t before = bench.engine->Pulse();
+      const auto until = Clock::now() + std::chrono::milliseconds(kWaitMsMax);
+      while (bench.engine->Pulse() == before && Clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      CHECK(bench.engine->Pulse() > before);
+    }
+  }
+  bench.engine->Close();
+  const uint64_t last = bench.engine->Pulse();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(bench.engine->Pulse() == last);
+}
+
 }  // namespace
 
 int main() {
+  TellsItsTurns();
   CarriesACall();
   ChangesTheCodecOfALegThatTalks();
   StrangersAreCountedAndAMovedPeerIsFollowed();

@@ -1,40 +1,14 @@
-import type { Clock } from '../lib/clock.ts';
 import { type ErrorCode, ServiceError } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
 import { requiredRecordings } from '../prompt/required.ts';
 import type { Flow } from '../session/flow.ts';
 import { Call } from './call.ts';
 import type { CallMedia } from './call-media.ts';
+import type { AppDeps } from './deps.ts';
 import { LiveEvents, type LiveListener } from './journal.ts';
-import type { AppMetrics } from './metrics.ts';
-import type {
-  CallHandler,
-  DataDipPort,
-  GatewayAdapter,
-  IncomingCall,
-  MediaPort,
-  RecordingsPort,
-  SipPort,
-  StorePort,
-} from './ports.ts';
+import type { CallHandler, IncomingCall, RecordingsPort } from './ports.ts';
 import { lookAgain, type Recovered, recoverPayments } from './recovery.ts';
 
-export interface AppDeps {
-  readonly sip: SipPort;
-  readonly media: MediaPort;
-  readonly store: StorePort;
-  readonly dataDip: DataDipPort;
-  /** By the name under `gateways:`. */
-  readonly gateways: ReadonlyMap<string, GatewayAdapter>;
-  readonly flows: ReadonlyMap<string, Flow>;
-  /** The flow of a call that names none. */
-  readonly defaultFlow: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: AppMetrics;
-  /** Calls at the same time; one more is refused with CALL_LIMIT_REACHED. */
-  readonly callsMax: number;
-}
+export type { AppDeps } from './deps.ts';
 
 export interface App extends CallHandler {
   /**

@@ -8,8 +8,8 @@ import {
   stepConversation,
 } from '../session/conversation.ts';
 import type { Destination, Flow } from '../session/flow.ts';
-import type { AppDeps } from './app.ts';
 import { LegBook, type LegRole, type LegShown, legTotals } from './call-media.ts';
+import type { AppDeps } from './deps.ts';
 import { CallJournal, type LiveEvents } from './journal.ts';
 import type {
   CallContext,
@@ -171,6 +171,7 @@ export class Call {
     const leg = legId === this.#incoming.legId ? this.#leg : legId === this.#bridge?.legId ? this.#bridge.leg : null;
     leg?.renewKeys().then(
       (outcome) => {
+        if (outcome === 'renewed') this.#log.info('SRTP key renewed', { legId });
         if (outcome === 'refused') this.#log.warn('the peer did not take a new SRTP key', { legId });
       },
       (error: unknown) => this.#note('SRTP key not renewed', error),

@@ -180,3 +180,13 @@ export function operationOf(
     ...(gatewayReference === null ? {} : { gatewayReference }),
   };
 }
+
+/** One step where the gateway can: money taken by phone is wanted at once. */
+export function chargeVerb(gateway: GatewayAdapter): 'purchase' | 'authorize' {
+  return gateway.capabilities.verbs.includes('purchase') ? 'purchase' : 'authorize';
+}
+
+export function undoVerb(gateway: GatewayAdapter): 'void' | 'refund' | null {
+  if (gateway.capabilities.verbs.includes('void')) return 'void';
+  return gateway.capabilities.verbs.includes('refund') ? 'refund' : null;
+}

@@ -1,9 +1,8 @@
 import type { Timer } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
-import type { AppDeps } from './app.ts';
-import { type Asked, askGateway, isOpen, operationOf, settled, undone } from './charges.ts';
+import { type Asked, askGateway, isOpen, operationOf, settled, undone, undoVerb } from './charges.ts';
+import type { AppDeps } from './deps.ts';
 import type { AttemptRow, GatewayVerb, PaymentRow, UnsettledPayment } from './ports.ts';
-import { undoVerb } from './session-runner.ts';
 
 export type RecoveryDeps = Pick<AppDeps, 'store' | 'gateways' | 'flows' | 'media' | 'clock' | 'log' | 'metrics'>;
 

@@ -4,7 +4,7 @@ import { Sensitive } from '../lib/sensitive.ts';
 import { startControl } from '../main.ts';
 import { createLog } from '../telemetry/log.ts';
 import { WORKER_SECRET_VARIABLE, workerSocketPath } from '../worker/address.ts';
-
+import { startBeating } from './heartbeat.ts';
 import { untilSignal } from './signals.ts';
 
 /**
@@ -32,7 +32,11 @@ export async function controlCommand(argv: readonly string[]): Promise<number> {
     server.kind === 'embedded'
       ? { host: '127.0.0.1', port: Number(values.admin) || server.adminPort, secret: server.secret }
       : server;
-  const control = await startControl({ config, log, workers, sipServer });
+  // Up to its first wait it reads, and brings the store up to date, which may take its time; from there on it must live,
+  // though what an earlier run left may take the gateways a minute to settle.
+  const starting = startControl({ config, log, workers, sipServer });
+  startBeating();
+  const control = await starting;
   await untilSignal();
   await Promise.race([control.stop(config.drainMs), untilSignal()]);
   return 0;

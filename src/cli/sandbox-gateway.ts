@@ -4,6 +4,7 @@ import { startSandboxServer } from '../gateway/sandbox/server/server.ts';
 import type { SignatureRule } from '../gateway/sandbox/server/signature.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Log, silentLog } from '../lib/log.ts';
+import { startBeating } from './heartbeat.ts';
 
 const USAGE = `usage: hushtone sandbox-gateway [--listen 127.0.0.1:8090] [OPTIONS]
 
@@ -75,6 +76,7 @@ export async function sandboxGatewayCommand(argv: readonly string[]): Promise<nu
       clock: systemClock,
       log: linesOn(process.stderr),
     });
+    startBeating();
     process.stdout.write(`sandbox gateway on ${tls ? 'https' : 'http'}://${listen[1]}:${server.port}\n`);
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());

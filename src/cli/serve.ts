@@ -7,13 +7,14 @@ import type { Config, SipTls } from '../config/config.ts';
 import { readConfig, SIP_SECRET_VARIABLE } from '../config/read.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type ChildPlan, spawnCommand } from '../supervisor/child.ts';
+import { cpuWaitsOf } from '../supervisor/cpu-waits.ts';
 import { checkPorts, freeTcpPort, type PortClaim } from '../supervisor/ports.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { createLog } from '../telemetry/log.ts';
 
 const USAGE = `usage: hushtone serve [--config FILE]
 
-Starts SIP server, control, media workers and, where a flow uses it, the sandbox gateway; restarts what ends.
+Starts SIP server, control, media workers and, where a flow uses it, the sandbox gateway; restarts what ends or hangs.
 Without --config it reads hushtone.yaml of this folder where there is one; without that, the defaults stand.
 Ctrl-C lets calls finish for drainMs; a second Ctrl-C ends everything at once.
 
@@ -52,6 +53,7 @@ export async function serveCommand(argv: readonly string[]): Promise<number> {
       clock: systemClock,
       log,
       start: spawnCommand(fileURLToPath(new URL('hushtone.js', import.meta.url))),
+      cpuWaits: cpuWaitsOf,
       isReady: () => isReady(config),
     },
   );
@@ -92,6 +94,7 @@ export function claimsOf(config: Config): PortClaim[] {
 async function childrenOf(config: Config, file: string | null): Promise<ChildPlan[]> {
   const configArgs = file === null ? [] : ['--config', file];
   const secrets = { HUSHTONE_WORKER_SECRET: randomSecret() };
+  const hangMs = config.hangMs === 0 ? null : config.hangMs;
   const children: ChildPlan[] = [];
   const control: string[] = ['control', ...configArgs];
   const environment: Record<string, string> = { ...secrets };
@@ -113,17 +116,18 @@ async function childrenOf(config: Config, file: string | null): Promise<ChildPla
       name: 'sip-server',
       argv: ['sip-server', '--admin', `127.0.0.1:${adminPort}`, '--sip', sip.join(','), ...tlsArguments(server.tls)],
       environment: { [SIP_SECRET_VARIABLE]: sipSecret },
+      hangMs,
     });
   }
   if (config.sandbox.run) {
     const argv = ['sandbox-gateway', '--listen', `127.0.0.1:${config.sandbox.port}`];
-    children.push({ name: 'sandbox-gateway', argv, environment: {} });
+    children.push({ name: 'sandbox-gateway', argv, environment: {}, hangMs });
   }
   for (let index = 0; index < config.media.workers; index++) {
     const argv = ['worker', '--index', String(index), ...configArgs];
-    children.push({ name: `worker-${index}`, argv, environment: secrets });
+    children.push({ name: `worker-${index}`, argv, environment: secrets, hangMs });
   }
-  children.push({ name: 'control', argv: control, environment });
+  children.push({ name: 'control', argv: control, environment, hangMs });
   return children;
 }
 

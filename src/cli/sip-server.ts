@@ -6,6 +6,7 @@ import { runSipServer } from '../sip-server/server.ts';
 import type { TlsSettings } from '../sip-server/transport/credentials.ts';
 import { type Endpoint, isSecure, type Protocol } from '../sip-server/transport/flow.ts';
 import { createLog } from '../telemetry/log.ts';
+import { startBeating } from './heartbeat.ts';
 
 const HELP = `hushtone sip-server: the embedded SIP server, alone, in the foreground.
 
@@ -56,6 +57,7 @@ export async function sipServerCommand(argv: string[]): Promise<number> {
         ? createLog({ level: 'info', process: 'sip-server', stream: process.stderr })
         : fileLog(given.logFile);
     const server = await runSipServer({ ...given, log });
+    startBeating();
     const report = new CounterReport({ read: () => server.counters(), clock: systemClock, log });
     const where = server.sip.map(({ protocol, address, port }) => `${protocol}:${address}:${port}`).join(', ');
     process.stdout.write(`sip-server: SIP on ${where}; applications on ${given.admin.host}:${server.adminPort}\n`);

@@ -10,6 +10,7 @@ import { createLog } from '../telemetry/log.ts';
 import { WORKER_SECRET_VARIABLE, workerSocketPath } from '../worker/address.ts';
 import { createEgress, type NativeEgress } from '../worker/egress.ts';
 import { runWorker } from '../worker/process.ts';
+import { startBeating } from './heartbeat.ts';
 
 const USAGE = `usage: hushtone worker [--index N] [--config FILE] [--socket PATH]
 
@@ -79,7 +80,9 @@ export async function workerCommand(argv: readonly string[]): Promise<number> {
       log: createLog({ level: config.log.level, process: `worker ${index}`, stream: process.stderr }),
     });
     process.stdout.write(`worker ${index} on ${socketPath}\n`);
+    const stopBeating = startBeating(() => worker.isMoving());
     await told;
+    stopBeating();
     await worker.close();
     return EXIT_OK;
   } catch (error) {

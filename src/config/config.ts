@@ -20,6 +20,8 @@ export interface Config {
   readonly flows: ReadonlyMap<string, Flow>;
   readonly worker: WorkerLimits;
   readonly limits: { readonly callsMax: number };
+  /** A process without a sign of life for so long is killed and started again; 0: never. */
+  readonly hangMs: number;
   /** How long Ctrl-C lets calls go on. */
   readonly drainMs: number;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' };

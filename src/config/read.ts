@@ -202,6 +202,7 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
     flows,
     worker: { egress: readEgress(file, gateways, signs, faults), legsMax: file.worker.legsMax },
     limits: file.limits,
+    hangMs: file.hangMs,
     drainMs: file.drainMs,
     log: file.log,
   };

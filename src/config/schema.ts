@@ -285,6 +285,12 @@ export const ConfigSchema = Type.Object(
       { callsMax: Type.Integer({ minimum: 1, maximum: 100_000, default: 1000 }) },
       { ...closed, default: {} },
     ),
+    hangMs: milliseconds(
+      10_000,
+      0,
+      600_000,
+      'A process of ours without a sign of life for so long is killed and started again; 0: never. Below 2000 a busy machine looks like a process that hangs.',
+    ),
     drainMs: milliseconds(30_000, 0, 3_600_000, 'How long Ctrl-C lets calls go on.'),
     log: Type.Object(
       { level: Type.Enum(['debug', 'info', 'warn', 'error'], { default: 'info' }) },

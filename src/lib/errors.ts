@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'STORE_UNUSABLE'
   | 'CALL_NOT_ADMITTED'
   | 'CALL_CONTEXT_INVALID'
+  | 'CALL_CONTEXT_UNSIGNED'
   | 'CALL_LIMIT_REACHED'
   | 'CALL_NOT_FOUND'
   | 'PAYMENT_NOT_FOUND'
@@ -52,6 +53,8 @@ export const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
   STORE_UNUSABLE: { fault: 'operator', retry: 'never', sipStatus: 503, httpStatus: 503, prompt: null },
   CALL_NOT_ADMITTED: { fault: 'client', retry: 'never', sipStatus: 403, httpStatus: 403, prompt: null },
   CALL_CONTEXT_INVALID: { fault: 'client', retry: 'never', sipStatus: 400, httpStatus: 400, prompt: null },
+  // Understood, and refused (RFC 3261 §21.4.4): the pairs are not signed, or not so that they may be believed.
+  CALL_CONTEXT_UNSIGNED: { fault: 'client', retry: 'never', sipStatus: 403, httpStatus: 403, prompt: null },
   CALL_LIMIT_REACHED: { fault: 'server', retry: 'safe', sipStatus: 503, httpStatus: 503, prompt: null },
   CALL_NOT_FOUND: { fault: 'client', retry: 'never', sipStatus: 481, httpStatus: 404, prompt: null },
   PAYMENT_NOT_FOUND: { fault: 'client', retry: 'never', sipStatus: 404, httpStatus: 404, prompt: null },

@@ -25,7 +25,12 @@ import type { FieldName } from '../session/flow.ts';
 import type { Event, Orders, WireFacts, WireMedia, WireQuality, WireSrtp, WireStats } from '../worker/wire.ts';
 import { Connection, type WorkerAddress } from './connection.ts';
 
+/** Where no supervisor kills a worker that hangs. */
 const ORDER_TIMEOUT_MS = 3000;
+/** From the supervisor's limit to the connection's end: it kills, and the kernel closes. */
+const KILL_SLACK_MS = 2000;
+/** Orders are answered within a tick; a worker that owes an answer for so long gets no new call while another stands. */
+const SILENT_MS = 500;
 /** Somebody waits for the answer of an HTTP request, and nothing of the call depends on it. */
 const STATS_TIMEOUT_MS = 1000;
 /** A worker that has just started on a busy machine may be slow; asking again opens no second leg. */
@@ -42,6 +47,11 @@ const NO_TOTALS = { eventsLost: 0, ticksLate: 0, ticksSkipped: 0 };
 export interface MediaClientOptions {
   readonly workers: readonly WorkerAddress[];
   readonly locale: string;
+  /**
+   * When the supervisor kills a worker that hangs; null: never. An order waits for longer than that: an answer that is
+   * late still counts, and a worker that hangs ends as one that died, whose calls go on with the next.
+   */
+  readonly hangMs?: number | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -94,7 +104,8 @@ interface WorkerState {
 
 /** The control side of the workers. A call lives on one worker; when that dies its legs are made again on the next. */
 export function createMediaClient(options: MediaClientOptions): MediaClient {
-  const { clock, log } = options;
+  const { clock, log, hangMs = null } = options;
+  const orderTimeoutMs = hangMs === null ? ORDER_TIMEOUT_MS : Math.max(ORDER_TIMEOUT_MS, hangMs + KILL_SLACK_MS);
   const calls = new Map<CallId, CallState>();
   const callOfLeg = new Map<LegId, CallId>();
   const callOfPayment = new Map<PaymentId, CallId>();
@@ -190,13 +201,27 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
   }
 
   function leastLoaded(): WorkerState {
-    const ready = workers.filter((worker) => worker.connection.isReady).sort((a, b) => a.calls - b.calls);
+    // One that hangs is ready until the supervisor finds out; whoever comes meanwhile is better off elsewhere.
+    const isSilent = (worker: WorkerState) => Number(worker.connection.silentMs > SILENT_MS);
+    const ready = workers
+      .filter((worker) => worker.connection.isReady)
+      .sort((a, b) => isSilent(a) - isSilent(b) || a.calls - b.calls);
     if (ready[0] === undefined) throw new ServiceError('WORKER_UNAVAILABLE', 'no media worker is connected');
     return ready[0];
   }
 
+  /** A call that finds no worker is over: nothing of it stays. */
+  function workerFor(callId: CallId): WorkerState {
+    try {
+      return leastLoaded();
+    } catch (error) {
+      listeners.delete(callId);
+      throw error;
+    }
+  }
+
   const orderNow = async <K extends keyof Orders>(call: CallState, kind: K, value: Orders[K]): Promise<void> => {
-    await call.worker.connection.ask(kind, value, 'done', ORDER_TIMEOUT_MS);
+    await call.worker.connection.ask(kind, value, 'done', orderTimeoutMs);
   };
 
   /** Not before the legs of a worker that died stand again: the next one does not know them yet. */
@@ -209,7 +234,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     const { legId, callId, local } = leg;
     const media = withRocMax(leg);
     const value = { callId, legId, localPort: local.port, blocked, ...(media === undefined ? {} : { media }) };
-    const opened = await call.worker.connection.ask('openLeg', value, 'legOpened', ORDER_TIMEOUT_MS);
+    const opened = await call.worker.connection.ask('openLeg', value, 'legOpened', orderTimeoutMs);
     return { address: opened.localAddress, port: opened.localPort };
   }
 
@@ -277,7 +302,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
 
   function arm(call: CallState, legId: LegId, { replace, neutralKey }: MaskOrder): Promise<{ delayMs: number }> {
     const value = { legId, replace, neutralKey: neutralKey ?? '' };
-    return call.worker.connection.ask('armMask', value, 'maskArmed', ORDER_TIMEOUT_MS);
+    return call.worker.connection.ask('armMask', value, 'maskArmed', orderTimeoutMs);
   }
 
   function forgetLeg(call: CallState, legId: LegId): void {
@@ -301,7 +326,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     async openLeg({ callId, legId, media }) {
       let call = calls.get(callId);
       if (call === undefined) {
-        const worker = leastLoaded();
+        const worker = workerFor(callId);
         worker.calls += 1;
         call = { worker, legs: new Map(), routes: [], payment: null };
         calls.set(callId, call);
@@ -327,7 +352,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       const wire = toWireMedia(media);
       const since = leg?.securedAt ?? securedAt(wire);
       const order = { legId, media: withRocMax({ media: wire, securedAt: since }) };
-      const opened = await call.worker.connection.ask('updateLeg', order, 'legOpened', ORDER_TIMEOUT_MS);
+      const opened = await call.worker.connection.ask('updateLeg', order, 'legOpened', orderTimeoutMs);
       if (leg !== undefined) Object.assign(leg, { media: wire, securedAt: since });
       return { address: opened.localAddress, port: opened.localPort };
     },
@@ -336,7 +361,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       const call = callOf(legId);
       try {
         const { worker } = call;
-        return toLegStats(worker, await worker.connection.ask('closeLeg', { legId }, 'stats', ORDER_TIMEOUT_MS));
+        return toLegStats(worker, await worker.connection.ask('closeLeg', { legId }, 'stats', orderTimeoutMs));
       } finally {
         forgetLeg(call, legId);
       }
@@ -398,7 +423,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     async closeField(paymentId): Promise<FieldFacts> {
       const { connection, recreated } = payingCall(paymentId).worker;
       await recreated;
-      return toFacts(await connection.ask('closeField', { paymentId }, 'facts', ORDER_TIMEOUT_MS));
+      return toFacts(await connection.ask('closeField', { paymentId }, 'facts', orderTimeoutMs));
     },
 
     wipeField: async (paymentId, field: FieldName) => order(payingCall(paymentId), 'wipeField', { paymentId, field }),

@@ -31,8 +31,13 @@ export interface ConnectionListener {
   event(callId: string, event: Event): void;
 }
 
+/** An answer to these may rightly take long: the gateway's, and the mask's proof. */
+const LONG_ORDERS: ReadonlySet<OrderKind> = new Set(['send', 'armMask']);
+
 interface Waiting {
   readonly timer: Timer;
+  readonly askedAt: number;
+  readonly isLong: boolean;
   settle(answer: Answer | null): void;
 }
 
@@ -47,6 +52,7 @@ export class Connection {
   #isReady = false;
   #isClosed = false;
   #lastRequest = 0;
+  #heardAt = 0;
   readonly #waiting = new Map<number, Waiting>();
 
   constructor(address: WorkerAddress, clock: Clock, log: Log, listener: ConnectionListener) {
@@ -59,6 +65,12 @@ export class Connection {
 
   get isReady(): boolean {
     return this.#isReady;
+  }
+
+  /** For how long it has owed an answer and said nothing at all. */
+  get silentMs(): number {
+    const owed = [...this.#waiting.values()].find(({ isLong }) => !isLong);
+    return owed === undefined ? 0 : Math.max(0, this.#clock.now() - Math.max(owed.askedAt, this.#heardAt));
   }
 
   close(): void {
@@ -100,6 +112,8 @@ export class Connection {
       });
       this.#waiting.set(requestId, {
         timer,
+        askedAt: this.#clock.now(),
+        isLong: LONG_ORDERS.has(kind),
         settle: (answer) => {
           timer.cancel();
           if (answer === null) reject(new ServiceError('WORKER_UNAVAILABLE', `worker lost during ${kind}`));
@@ -117,6 +131,7 @@ export class Connection {
     this.#socket = socket;
     socket.on('connect', () => void this.#greet(socket));
     socket.on('data', (bytes) => {
+      this.#heardAt = this.#clock.now();
       try {
         for (const frame of reader.push(bytes)) {
           if (frame.type === 'answer') this.#settle(frame.requestId, frame.answer);

@@ -5,24 +5,12 @@ import { PCAP_MAGICS, PcapReader } from './pcap-reader.ts';
 import { PcapngReader } from './pcapng-reader.ts';
 import type { RtpView } from './reorder.ts';
 import { type PacketOrder, type PacketSink, type RtpStream, RtpStreams } from './rtp-streams.ts';
-import { Sessions } from './sessions.ts';
+import { type InfoPress, Sessions } from './sessions.ts';
 import { type CodecName, parseSip } from './sip.ts';
 import { TcpSipReader } from './tcp.ts';
 import { type Ends, emptyTransport, endsOf, readTransport, type Transport } from './transport.ts';
 
-/** A key that came by SIP INFO. */
-export interface InfoPress {
-  readonly event: number;
-  readonly durationMs: number | null;
-  readonly atMs: number;
-  /** `src:port` and `dst:port` of the SIP message. */
-  readonly source: string;
-  readonly destination: string;
-  /** Where the sender of the INFO sends its audio from, if its SDP said so. */
-  readonly mediaEndpoint: string | null;
-  /** The first message of the call. */
-  readonly callAtMs: number;
-}
+export type { InfoPress } from './sessions.ts';
 
 /** `codec` is SDP's word, null where it says nothing. The packet is good during the call. */
 export type CodedSink = (packet: RtpView, codec: CodecName | null) => void;

@@ -12,6 +12,17 @@ export interface RtpView {
   atMs: number;
 }
 
+export const emptyView = (): RtpView => ({
+  payloadType: 0,
+  sequenceNumber: 0,
+  timestamp: 0,
+  marker: false,
+  bytes: new Uint8Array(),
+  from: 0,
+  to: 0,
+  atMs: 0,
+});
+
 /** Packets that wait for a missing one before it is given up as lost: a second of 20 ms packets. */
 export const REORDER_PACKETS_MAX = 50;
 /** RFC 3550 appendix A.1, MAX_DROPOUT: a larger jump is a sender that began again. */

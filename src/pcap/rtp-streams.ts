@@ -1,5 +1,5 @@
 import { FlowTable } from './flow-table.ts';
-import { kept, Reorder, type RtpView } from './reorder.ts';
+import { emptyView, kept, Reorder, type RtpView } from './reorder.ts';
 import { readRtp, ssrcAt } from './rtp.ts';
 import { type Ends, endsOf, type Transport } from './transport.ts';
 
@@ -51,16 +51,7 @@ export class RtpStreams {
   /** In the order in which they came; the first gives way. */
   readonly #unbelieved = new Set<Entry>();
   readonly #rules: StreamRules;
-  readonly #view: RtpView = {
-    payloadType: 0,
-    sequenceNumber: 0,
-    timestamp: 0,
-    marker: false,
-    bytes: new Uint8Array(),
-    from: 0,
-    to: 0,
-    atMs: 0,
-  };
+  readonly #view = emptyView();
   /** Datagrams of streams past the limit. */
   ignored = 0;
 

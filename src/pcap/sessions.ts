@@ -1,4 +1,3 @@
-import type { InfoPress } from './capture.ts';
 import { type CodecName, parseInfoKey, parseSdp, type SipMessage } from './sip.ts';
 import type { Ends } from './transport.ts';
 
@@ -6,6 +5,20 @@ export const CALLS_MAX = 4096;
 export const ENDPOINTS_MAX = 16_384;
 /** INFO requests remembered per call, so that a retransmission is not a second press. */
 const INFOS_MAX = 1024;
+
+/** A key that came by SIP INFO. */
+export interface InfoPress {
+  readonly event: number;
+  readonly durationMs: number | null;
+  readonly atMs: number;
+  /** `src:port` and `dst:port` of the SIP message. */
+  readonly source: string;
+  readonly destination: string;
+  /** Where the sender of the INFO sends its audio from, if its SDP said so. */
+  readonly mediaEndpoint: string | null;
+  /** The first message of the call. */
+  readonly callAtMs: number;
+}
 
 interface Call {
   readonly atMs: number;

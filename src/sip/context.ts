@@ -1,11 +1,12 @@
 import type { CallContext } from '../app/ports.ts';
+import type { ErrorCode } from '../lib/errors.ts';
 import { parseAmount } from '../money/amount.ts';
 import { minorUnits } from '../money/minor-units.ts';
 import { readHeaderPairs, USER_TO_USER } from './headers.ts';
 import { CONTEXT_VALUE_CHARS_MAX, HEADER_VALUE_CHARS_MAX } from './limits.ts';
 import { CONTEXT_KEYS, type ContextKey } from './profile-schema.ts';
 import type { Profile } from './profiles.ts';
-import type { SignatureVerifier } from './signature.ts';
+import type { SignatureFault, SignatureVerifier } from './signature.ts';
 import { hasControl, parseSipUri } from './uri.ts';
 import { decodeUserToUser } from './user-to-user.ts';
 
@@ -25,7 +26,7 @@ export type ReadContext =
       readonly notBelieved: string | null;
     }
   /** `reason` names keys, never values: they may be anything. */
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly code: ErrorCode; readonly reason: string };
 
 type Pairs = ReadonlyMap<string, string>;
 type Source = Profile['context']['sources'][number];
@@ -52,7 +53,7 @@ export function readContext(
     if (demands.includes('context') || (demands.includes('identified') && pairs.has('identified'))) {
       const fault = verifier === null ? 'missing' : verifier.verify(pairs, message.callId, now);
       const reason = `signature of ${source} is ${fault}`;
-      if (fault !== null && demands.includes('context')) return { ok: false, reason };
+      if (fault !== null && demands.includes('context')) return { ok: false, code: codeOf(fault), reason };
       if (fault !== null) {
         notBelieved = reason;
         keys = keys.filter((key) => key !== 'identified');
@@ -61,13 +62,23 @@ export function readContext(
     for (const key of keys) {
       const text = pairs.get(key) ?? '';
       if (!profile.context.allow.includes(key)) passedOver.add(key);
-      else if (texts.has(key) && texts.get(key) !== text)
-        return { ok: false, reason: `${key} is said twice, differently` };
+      else if (texts.has(key) && texts.get(key) !== text) return invalid(`${key} is said twice, differently`);
       else texts.set(key, text);
     }
   }
   return parseContext(texts, { passedOver: [...passedOver], notBelieved });
 }
+
+/**
+ * What cannot be read is 400; what reads well and nobody vouches for is 403, with the reason in words as a Warning (RFC
+ * 3261 §21.4.4: understood and refused, not to be repeated). Lost: 400 for both, which sends people to look for a fault of
+ * syntax (§21.4.1); 401 or 407, whose challenge would be answered with Digest; 428 or 438, which speak of the Identity
+ * header (RFC 8224). That our memory of signatures is full is our limit, and passes: 503.
+ */
+const codeOf = (fault: SignatureFault): ErrorCode =>
+  fault === 'too many in the window' ? 'CALL_LIMIT_REACHED' : 'CALL_CONTEXT_UNSIGNED';
+
+const invalid = (reason: string): ReadContext => ({ ok: false, code: 'CALL_CONTEXT_INVALID', reason });
 
 function readSource(message: ContextMessage, source: Source): Pairs {
   if (source === 'header') return readHeaderPairs((name) => message.header(name));
@@ -84,24 +95,24 @@ function parseContext(
   found: { readonly passedOver: readonly ContextKey[]; readonly notBelieved: string | null },
 ): ReadContext {
   for (const [key, text] of texts) {
-    if (text.length > HEADER_VALUE_CHARS_MAX || hasControl(text)) return { ok: false, reason: `${key} is malformed` };
+    if (text.length > HEADER_VALUE_CHARS_MAX || hasControl(text)) return invalid(`${key} is malformed`);
   }
   for (const key of ['customer', 'reference', 'flow'] as const) {
     const text = texts.get(key);
     if (text !== undefined && (text.length > CONTEXT_VALUE_CHARS_MAX || !IDENTIFIER.test(text))) {
-      return { ok: false, reason: `${key} is not 1 to ${CONTEXT_VALUE_CHARS_MAX} letters, digits and ._~@:+/#=-` };
+      return invalid(`${key} is not 1 to ${CONTEXT_VALUE_CHARS_MAX} letters, digits and ._~@:+/#=-`);
     }
   }
   const currency = texts.get('currency');
   if (currency !== undefined && minorUnits(currency) === null) {
-    return { ok: false, reason: 'currency is not an ISO 4217 code in capitals' };
+    return invalid('currency is not an ISO 4217 code in capitals');
   }
   const amountMinor = parseContextAmount(texts.get('amount'), currency);
   if (amountMinor === null) {
-    return { ok: false, reason: 'amount is neither minor units (4210) nor, with a currency, decimal (42.10)' };
+    return invalid('amount is neither minor units (4210) nor, with a currency, decimal (42.10)');
   }
   const identified = parseIdentified(texts.get('identified'));
-  if (identified === null) return { ok: false, reason: 'identified is neither yes nor no' };
+  if (identified === null) return invalid('identified is neither yes nor no');
 
   const given = {
     customer: texts.get('customer'),

@@ -277,9 +277,9 @@ class FrontEnd implements SipFrontEnd, SipWorld {
     const message = { uri: req.uri, callId: req.get('Call-ID') ?? '', header: (name: string) => req.get(name) };
     const read = readContext(message, profile, this.verifierOf(profile), this.clock.now());
     if (!read.ok) {
-      this.count('callsRefusedByContext');
+      this.count(read.code === 'CALL_CONTEXT_INVALID' ? 'callsRefusedByContext' : 'callsRefusedBySignature');
       this.log.warn('the context of a call is not taken', { profile: profile.name, reason: read.reason });
-      refuse(this, res, 'CALL_CONTEXT_INVALID', read.reason);
+      refuse(this, res, read.code, read.reason);
       return;
     }
     if (read.notBelieved !== null) {

@@ -13,6 +13,7 @@ export type SipCounter =
   | 'callsRefusedByAddress'
   | 'callsRefusedByLimit'
   | 'callsRefusedByContext'
+  | 'callsRefusedBySignature'
   | 'callsRefusedByMedia'
   | 'callsRefusedMalformed'
   | 'callsRefusedDraining'

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { Child, type ChildParts, type ChildPlan, STOP_MS_MAX } from './child.ts';
+import type { CpuWaits } from './cpu-waits.ts';
 
 /** From the first start to the ready line; after it the start is given up. */
 export const READY_MS_MAX = 30_000;
@@ -24,11 +25,12 @@ export interface SupervisorParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly start: (plan: ChildPlan) => ChildProcess;
+  readonly cpuWaits: (pid: number) => CpuWaits;
   /** Asks once whether everything is ready; false, or a failure, means not yet. */
   readonly isReady: () => Promise<boolean>;
 }
 
-/** Starts processes, restarts those that end, and stops them in order. It knows nothing of what they do. */
+/** Starts processes, restarts those that end or hang, and stops them in order. It knows nothing of what they do. */
 export class Supervisor {
   readonly #plan: SupervisorPlan;
   readonly #parts: SupervisorParts;

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import brands from '../card/brands.json' with { type: 'json' };
+import { addonObject } from './addon.ts';
 import {
   CODECS,
   DTMF_MODES,
@@ -16,7 +14,6 @@ import {
   STATS_LENGTH,
   VOICE_LENGTH,
 } from './contract.ts';
-import type { NativeOfflineDecoder } from './offline.ts';
 import { readStats } from './stats.ts';
 import type { Orders, WireFacts, WireMedia, WireSrtp, WireStats } from './wire.ts';
 
@@ -51,6 +48,7 @@ interface NativeEngine {
   legOrder(which: number, request: number, leg: number, field: number): number;
   setToday(year: number, month: number): number;
   readStats(leg: number, numbers: Float64Array): number;
+  pulse(): number;
   drain(bytes: Uint8Array): [written: number, lost: number];
   close(): void;
 }
@@ -65,14 +63,10 @@ interface Addon {
     wake: () => void,
   ) => NativeEngine;
   eventLayout(): number[];
-  readonly OfflineDecoder: new (sampleRate: number) => NativeOfflineDecoder;
 }
 
-/** The only place that loads the addon. Throws with what to do where it was not built. */
 export function loadAddon(): Addon {
-  const file = fileURLToPath(new URL('../../build/native/hushtone.node', import.meta.url));
-  if (!existsSync(file)) throw new Error(`${file} is missing; make build makes it`);
-  return createRequire(import.meta.url)(file) as Addon;
+  return addonObject() as Addon;
 }
 
 /** An order that the engine refused; `fault` indexes FAULTS. */
@@ -232,6 +226,11 @@ export class Engine {
 
   setToday(year: number, month: number): void {
     refuse(this.#native.setToday(year, month));
+  }
+
+  /** Turns of the media thread so far; grows from one call to the next, or the thread stands. */
+  pulse(): number {
+    return this.#native.pulse();
   }
 
   /** At any time while the leg lives, and after it was closed until its place is taken. */

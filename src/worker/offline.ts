@@ -1,4 +1,4 @@
-import { loadAddon } from './engine.ts';
+import { addonObject } from './addon.ts';
 
 /** What the addon's OfflineDecoder takes and gives; native/addon/offline.cc. */
 export interface NativeOfflineDecoder {
@@ -7,6 +7,10 @@ export interface NativeOfflineDecoder {
   feedSilence(count: number): Float64Array | undefined;
   finish(): Float64Array | undefined;
   event(timestamp: number, bytes: Uint8Array, from: number, to: number, answer: Float64Array): boolean;
+}
+
+interface OfflineAddon {
+  readonly OfflineDecoder: new (sampleRate: number) => NativeOfflineDecoder;
 }
 
 export type Law = 'ulaw' | 'alaw';
@@ -46,7 +50,8 @@ export class OfflineDecoder {
 
   /** Throws where the addon was not built. `sampleRate` is that of what `feed` gets, 1 to 192,000. */
   constructor(sampleRate = NARROW_RATE) {
-    this.#native = new (loadAddon().OfflineDecoder)(sampleRate);
+    const { OfflineDecoder: Native } = addonObject() as OfflineAddon;
+    this.#native = new Native(sampleRate);
   }
 
   /** Samples in order; the presses that ended in them, counted at 8 kHz. */

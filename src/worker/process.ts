@@ -32,6 +32,8 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
+  /** Whether the media thread has moved since this was asked last: what a worker that lives can say of itself. */
+  isMoving(): boolean;
   close(): Promise<void>;
 }
 
@@ -129,7 +131,15 @@ export async function runWorker(options: WorkerOptions): Promise<Worker> {
   };
   tellToday();
 
+  let turns = -1;
   return {
+    isMoving() {
+      const now = engine.pulse();
+      const moved = now !== turns;
+      if (!moved) log.warn('the media thread has made no turn since it was looked at last', { turns });
+      turns = now;
+      return moved;
+    },
     async close() {
       todayTimer.cancel();
       orphanTimer?.cancel();

@@ -13,7 +13,7 @@ import { event, payment, START } from '../store/rows.ts';
 
 const PAN = '4242424242424242';
 const KEY = 'a-key-of-more-than-twenty-characters';
-const SLOW_WAIT = { timeout: 4_000, interval: 100 };
+const SLOW_WAIT = { timeout: 15_000, interval: 100 };
 const closers: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {

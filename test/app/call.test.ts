@@ -384,20 +384,11 @@ describe('a gateway that authorizes and captures apart', () => {
     expect(sends(world)).toEqual(['lookup', 'capture']);
     expect(whole(world)).toMatchObject({ result: 'approved', attempt: 'approved', charged: 1, held: 0 });
   });
-  it('is voided after a crash between authorize and capture where the flow voids', async () => {
-    const world = await crashedAt('send capture', withFlow({ onHangUp: 'void' }));
-    expect(whole(world)).toMatchObject({
-      result: 'abandoned',
-      attention: null,
-      attempt: 'voided',
-      charged: 0,
-      held: 0,
-    });
-  });
-  it('is voided after a crash where the capture is then refused', async () => {
-    const world = await crashedAt('send capture', (given) => {
-      given.captureAnswers = ['declined'];
-    });
+  it.each([
+    ['between authorize and capture where the flow voids', withFlow({ onHangUp: 'void' })],
+    ['where the capture is then refused', (given: FakeWorld) => Object.assign(given, { captureAnswers: ['declined'] })],
+  ])('is voided after a crash %s', async (_, arrange) => {
+    const world = await crashedAt('send capture', arrange);
     expect(whole(world)).toMatchObject({
       result: 'abandoned',
       attention: null,
@@ -511,19 +502,24 @@ describe('a call on its way', () => {
 });
 
 describe('a worker that dies in the middle of the number', () => {
-  it('has the field asked again from its first key', async () => {
+  /** The number that is keyed first goes nowhere, and this happens; what is keyed after it is whole. */
+  const dying = (happens: (world: FakeWorld) => void) => (world: FakeWorld) => {
     let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (isKilled) return {};
-          isKilled = true;
-          given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
-          return 'silent';
-        },
-      };
-    });
+    const facts = () => {
+      if (isKilled) return {};
+      isKilled = true;
+      happens(world);
+      return 'silent' as const;
+    };
+    world.script = { ...world.script, facts };
+  };
+  const comesBack = (world: FakeWorld) => world.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
+  const findsNone = (world: FakeWorld) => {
+    world.failAt = world.calls.length;
+  };
+
+  it('has the field asked again from its first key', async () => {
+    const world = await callOf(dying(comesBack));
     expect(world.said).toContain('interrupted');
     expect(world.calls.filter((name) => name === 'beginPayment')).toHaveLength(2);
     // Whoever has an SRTP key gets another.
@@ -531,35 +527,17 @@ describe('a worker that dies in the middle of the number', () => {
     expect(only(world.payments).result).toBe('approved');
   });
   it('does not lose the payment over an order that finds no worker, when the next one comes', async () => {
-    let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (isKilled) return {};
-          isKilled = true;
-          given.failAt = given.calls.length;
-          given.onFail = () => given.clock.startTimer(WORKER_AWAY_MS_MAX - 1, comesBack);
-          return 'silent';
-        },
-      };
-      const comesBack = () => given.emit({ kind: 'legRecreated', legId: 'ca_1_le' });
-    });
+    const world = await callOf(
+      dying((given) => {
+        findsNone(given);
+        given.onFail = () => given.clock.startTimer(WORKER_AWAY_MS_MAX - 1, () => comesBack(given));
+      }),
+    );
     expect(world.said).toContain('interrupted');
     expect(only(world.payments).result).toBe('approved');
   });
   it('fails the payment when no other worker comes', async () => {
-    let isKilled = false;
-    const world = await callOf((given) => {
-      given.script = {
-        ...given.script,
-        facts: () => {
-          if (!isKilled) given.failAt = given.calls.length;
-          isKilled = true;
-          return 'silent';
-        },
-      };
-    });
+    const world = await callOf(dying(findsNone));
     expect(only(world.payments).result).toBe('failed');
     expect(world.charged.size).toBe(0);
   });

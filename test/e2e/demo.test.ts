@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { readWav } from '../../src/lib/wav.ts';
 import { LeakWatch } from '../harness/leak-watch.ts';
 import { childrenOf, TestServer } from '../harness/server.ts';
+import { until } from '../harness/until.ts';
 
 /*
  * `hushtone demo` as a person runs it, without a terminal: against a server that runs, and with one of its own.
@@ -40,11 +41,8 @@ class Demo {
   }
 
   async until(text: RegExp, limitMs: number): Promise<void> {
-    const giveUpAt = Date.now() + limitMs;
-    while (!text.test(this.output)) {
-      if (Date.now() > giveUpAt || this.process.exitCode !== null) throw new Error(`no ${text} in:\n${this.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const giveUp = () => (this.process.exitCode === null ? null : `it ended, with\n${this.output}`);
+    await until(`the demo says ${text}`, () => text.test(this.output), { limitMs, giveUp });
   }
 }
 

@@ -4,6 +4,7 @@ import { placeCall } from '../../src/caller/sip-phone.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { answerPrompt, CARDS, call, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
 import { childrenOf, type ServerOptions, TestServer } from '../harness/server.ts';
+import { until } from '../harness/until.ts';
 
 /* What breaks, who is refused, and how everything ends. A server for each test: they take parts of it away. */
 
@@ -122,9 +123,11 @@ describe.concurrent('Ctrl-C', () => {
     await call(server, { amountMinor: 3300, reference: 'DRAIN-2' });
     const pids = childrenOf(server.supervisorPid);
     server.signal('SIGINT');
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    server.signal('SIGINT');
+    await server.until('the first is heard', () => server.output.includes('Ending: calls may go on'));
+    // For a moment it is the same press, and then another.
+    const again = setInterval(() => server.signal('SIGINT'), 50);
     expect(await server.exited).toBe(130);
+    clearInterval(again);
     expect(pids.filter(isRunning)).toEqual([]);
   });
 });
@@ -136,9 +139,7 @@ describe.concurrent('a supervisor that is killed', () => {
     expect(pids).toHaveLength(4);
     server.signal('SIGKILL');
     await server.exited;
-    const giveUpAt = Date.now() + 10_000;
-    while (pids.some(isRunning) && Date.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(pids.filter(isRunning)).toEqual([]);
+    await until('all of them end', () => !pids.some(isRunning));
   });
 });
 

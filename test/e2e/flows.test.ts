@@ -356,15 +356,15 @@ describe.concurrent('what a call brings', () => {
     await goodbye(phone);
     expect(await paymentOf(strict, 'SIGNED-1')).toMatchObject({ result: 'approved', amountMinor: 1_500 });
     expect(phone.byeHeaders()['x-hushtone-signature']).toMatch(/^t=\d+,v1=[0-9a-f]{64}$/);
-    expect(await refusal(strict, headers), 'used before').toBe(400);
+    expect(await refusal(strict, headers), 'used before').toBe(403);
   });
 
   it('is refused where it is signed badly or not at all', async () => {
     const pairs = { amount: '1500', currency: 'USD', reference: 'SIGNED-2' };
     const forged = `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}`;
-    expect(await refusal(strict, signed(pairs, { signature: forged }))).toBe(400);
-    expect(await refusal(strict, signed(pairs, { amount: '1' })), 'changed afterwards').toBe(400);
-    expect(await refusal(strict, { 'X-Hushtone-Amount': '1500' }), 'not signed').toBe(400);
+    expect(await refusal(strict, signed(pairs, { signature: forged }))).toBe(403);
+    expect(await refusal(strict, signed(pairs, { amount: '1' })), 'changed afterwards').toBe(403);
+    expect(await refusal(strict, { 'X-Hushtone-Amount': '1500' }), 'not signed').toBe(403);
     expect(
       (await strict.json<{ conversations: unknown[] }>('/v1/conversations?reference=SIGNED-2')).conversations,
     ).toEqual([]);

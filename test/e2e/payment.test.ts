@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { RtpPacket } from 'rtp.js/packets';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
+import { freeMediaPort } from '../harness/free-ports.ts';
 import { type Conditions, netemOf } from '../harness/netem.ts';
 import { answerPrompt, CARDS, call, callText, charges, goodbye, keyCard, paymentOf } from '../harness/payer.ts';
-import { freeMediaPort, QUICK_FLOW, TestServer } from '../harness/server.ts';
+import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
  * Whole calls against a whole server: a sip.js caller over WebSocket, RTP of rtp.js, the sandbox gateway.

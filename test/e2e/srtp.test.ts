@@ -12,10 +12,12 @@ import { QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 const CARRIER = readFileSync(join(import.meta.dirname, '../../sip-profiles/carrier-trunk.yaml'), 'utf8');
 const FIELD_MS_MAX = 30_000;
+/** Half a second of audio. */
+const AUDIO_PACKETS = 25;
 /** With the announcement of the result, 18 s. */
 const PAYMENT_MS_MAX = 60_000;
 
-/** baresip keys by its own clock, every 320 ms at best: a busy machine must not end a number between two keys. */
+/** baresip keys by its own clock, every 240 ms at best: a busy machine must not end a number between two keys. */
 const PATIENT_FLOW = {
   ...QUICK_FLOW,
   firstDigitTimeoutMs: 20_000,
@@ -115,8 +117,8 @@ describe.skipIf(BARESIP_MODULES === null)('a caller with baresip', () => {
       // Our re-INVITE comes to the phone, and its answer has a key of ours that was not there before.
       await phone.until(/^INVITE sip:caller[\s\S]*^ACK sip:caller/m);
       await asked(server, reference, 'pan', 2);
-      // baresip starts its audio anew with the answer, and a key pressed into that would be cut.
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      // Between its answer and our taking the key of it, what baresip presses is not heard.
+      await server.until('the worker has its new key', () => server.logged('SRTP key renewed').length === 1);
       const [, ...invites] = phone.output.split(/^INVITE sip:caller/m);
       const [first = ''] = keysIn(phone.output.split(/^INVITE sip:caller/m)[0]?.split(/^SIP\/2\.0 200 OK/m)[1] ?? '');
       const [renewed = ''] = keysIn(invites[0] ?? '');
@@ -143,7 +145,9 @@ describe.skipIf(BARESIP_MODULES === null)('a target with baresip, dialed under p
     const phone = await call(server, { amountMinor: 4210, reference: 'DIALED', flow: 'asked' });
     try {
       await target.until(/SRTP is Enabled/);
-      await phone.media.wait(1_000);
+      // It is heard, so both directions go.
+      const before = phone.media.packetsReceived;
+      await server.until('audio comes from it', () => phone.media.packetsReceived >= before + AUDIO_PACKETS);
       const offers = target.output.split(/^INVITE sip:callee/m).slice(1);
       expect(offers.map((offer) => /^m=audio \d+ (\S+) /m.exec(offer)?.[1])).toEqual(protocols);
       expect(target.output).not.toMatch(/failed to decrypt|SRTP is not enabled/);

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { until } from './until.ts';
 
 /*
  * Debian's baresip as a caller: SIP, SDES, SRTP and telephone-events of which no line is ours. Its keypad is the UDP console
@@ -11,8 +12,6 @@ import { join } from 'node:path';
  */
 
 const END_MS_MAX = 20_000;
-/** From one key to the next: baresip's presses follow each other every 240 ms (captured), and quicker keys wait there. */
-const KEY_MS = 320;
 const RTP_PORTS = '24000-24099';
 
 /** `srtp` is RTP/AVP with a=crypto, `srtp-mand` RTP/SAVP. */
@@ -91,13 +90,12 @@ export class Baresip {
     return this.#output;
   }
 
-  /** Each key for as long as baresip sends one, one after the other. */
+  /** All at once: baresip presses one after the other, every 240 ms (captured), and what comes quicker waits there. */
   async key(keys: string): Promise<void> {
     const socket = createSocket('udp4');
     try {
       for (const key of keys) {
         await new Promise<void>((resolve) => socket.send(key, this.#consolePort, '127.0.0.1', () => resolve()));
-        await new Promise((resolve) => setTimeout(resolve, KEY_MS));
       }
     } finally {
       socket.close();
@@ -106,11 +104,10 @@ export class Baresip {
 
   /** Waits until it printed this; throws with its output after the limit. */
   async until(pattern: RegExp, limitMs = END_MS_MAX): Promise<void> {
-    const giveUpAt = Date.now() + limitMs;
-    while (!pattern.test(this.#output)) {
-      if (Date.now() > giveUpAt) throw new Error(`baresip did not say ${pattern.source}:\n${this.#output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const says = () => pattern.test(this.#output);
+    await until(`baresip says ${pattern.source}`, says, { limitMs }).catch((error: Error) => {
+      throw new Error(`${error.message}, only\n${this.#output}`);
+    });
   }
 
   async stop(): Promise<void> {

@@ -8,9 +8,12 @@ export class VirtualClock implements Clock {
   #now: number;
   #order = 0;
   #timers = new Map<number, { readonly dueAt: number; readonly fire: () => void }>();
+  readonly #settle: () => Promise<void>;
 
-  constructor(now = Date.UTC(2026, 10, 23)) {
+  /** `settled`: what follows from a timer has happened; `turns` where sockets or processes on paper take part. */
+  constructor(now = Date.UTC(2026, 10, 23), settled = settle) {
     this.#now = now;
+    this.#settle = settled;
   }
 
   now(): number {
@@ -33,7 +36,7 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     for (;;) {
-      await settle();
+      await this.#settle();
       const next = this.#next(until);
       if (next === null) break;
       this.#timers.delete(next.id);
@@ -41,7 +44,18 @@ export class VirtualClock implements Clock {
       next.fire();
     }
     this.#now = until;
-    await settle();
+    await this.#settle();
+  }
+
+  /** Everything stood still for so long, and so did who would have looked: what is due fires late, and once. */
+  async sleep(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = [...this.#timers].filter(([, timer]) => timer.dueAt <= this.#now);
+    for (const [id, timer] of due) {
+      this.#timers.delete(id);
+      timer.fire();
+    }
+    await this.#settle();
   }
 
   #next(until: number): { id: number; dueAt: number; fire: () => void } | null {
@@ -56,4 +70,12 @@ export class VirtualClock implements Clock {
 /** Lets every promise that can settle without time do so. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await Promise.resolve();
+}
+
+/** Turns of the event loop in which whatever follows from one timer happens. */
+const LOOP_TURNS = 10;
+
+/** As settle, for what comes by the event loop. */
+export async function turns(): Promise<void> {
+  for (let turn = 0; turn < LOOP_TURNS; turn += 1) await new Promise(setImmediate);
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { freeTcpPort } from '../../src/supervisor/ports.ts';
 import { writeBriefPrompts } from './brief-prompts.ts';
+import { bindUdp } from './free-ports.ts';
 import { type Card, LeakWatch } from './leak-watch.ts';
+import { until } from './until.ts';
 
 /*
  * A whole Hushtone as a person starts it, `hushtone serve`, on free ports in a folder of its own. Every log line, HTTP
@@ -19,6 +21,7 @@ const ENTRY = join(ROOT, 'src/cli/hushtone.js');
 const CONFIG_FILE = 'hushtone.yaml';
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 20_000;
+/** Most of what is waited for is asked over HTTP. */
 const POLL_MS = 50;
 /**
  * Each server gets ports of its own, apart from those of every other test run on this machine too: a phone whose server
@@ -29,7 +32,6 @@ const RTP_PORT_FIRST = 13_000;
 const RTP_SERVERS = 20;
 /** Behind the servers' RTP come the ports of the workers that unit tests start. */
 const TEST_PORT_LAST = 17_999;
-const MEDIA_PORT_TRIES = 20;
 let serversStarted = process.pid;
 
 type Tree = { readonly [key: string]: unknown };
@@ -185,12 +187,8 @@ export class TestServer {
 
   /** Waits until it holds; throws with `what` after the limit. */
   async until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
-    const giveUpAt = Date.now() + limitMs;
-    while (!(await holds())) {
-      if (Date.now() > giveUpAt) throw new Error(`not within ${limitMs} ms: ${what}`);
-      if (this.#process.exitCode !== null) throw new Error(`the server ended before: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+    const giveUp = () => (this.#process.exitCode === null ? null : 'the server ended before');
+    await until(what, holds, { limitMs, pollMs: POLL_MS, giveUp });
   }
 
   /** Watches for a card from here on; call it before the first key. */
@@ -266,28 +264,6 @@ async function claimRtpPorts(): Promise<{ first: number; last: number; claim: So
     if (claim !== null) return { first, last: held - 2, claim };
   }
   throw new Error(`all ${RTP_SERVERS} ranges of RTP ports are taken`);
-}
-
-/** An even UDP port that is free now, as is the second one behind it: SIPp takes both for its media. */
-export async function freeMediaPort(): Promise<number> {
-  for (let time = 0; time < MEDIA_PORT_TRIES; time++) {
-    const first = await bindUdp(0);
-    const even = first.address().port & ~1;
-    first.close();
-    const pair = await Promise.allSettled([bindUdp(even), bindUdp(even + 2)]);
-    const bound = pair.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    await Promise.all(bound.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
-    if (bound.length === 2) return even;
-  }
-  throw new Error(`no pair of free UDP ports in ${MEDIA_PORT_TRIES} tries`);
-}
-
-function bindUdp(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket('udp4');
-    socket.once('error', reject);
-    socket.bind(port, '127.0.0.1', () => resolve(socket));
-  });
 }
 
 function merge(base: Tree, over: Tree): Tree {

@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freeMediaPort } from './server.ts';
+import { freeMediaPort, freeUdpPort } from './free-ports.ts';
 
 const SIPP = '/usr/bin/sipp';
 /** A target that is never hung up on ends by itself. */
@@ -23,7 +21,7 @@ export interface SipTarget {
 
 /** SIPp as whoever a call is given to: it answers one INVITE and waits for the BYE. */
 export async function answeringTarget(): Promise<SipTarget> {
-  const [port, mediaPort] = [await freePort(), await freeMediaPort()];
+  const [port, mediaPort] = [await freeUdpPort(), await freeMediaPort()];
   const own = ['-i', '127.0.0.1', '-p', String(port), '-mp', String(mediaPort)];
   const limits = ['-m', '1', '-nostdin', '-timeout', `${CALL_S_MAX}s`, '-timeout_error'];
   const messages = join(mkdtempSync(join(tmpdir(), 'hushtone-target-')), 'messages.log');
@@ -32,12 +30,4 @@ export async function answeringTarget(): Promise<SipTarget> {
   const hungUpOn = new Promise<boolean>((resolve) => target.once('exit', (status) => resolve(status === 0)));
   const hasAnswered = () => existsSync(messages) && /^ACK sip:/m.test(readFileSync(messages, 'utf8'));
   return { uri: `sip:target@127.0.0.1:${port}`, hasAnswered, hungUpOn };
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
 }

@@ -1,14 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
-import { mkdtempSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
+import { clientOf, forkWorker, kill, PacketPhone, plainMedia, workerSocket } from '../harness/media.ts';
 
 /*
  * The media clock against the machine's own, in real time, because that is what it is about. What arrives late by chance is
@@ -23,7 +17,7 @@ const DRIFT_MS_MAX = 10;
 
 let worker: ChildProcess;
 let client: MediaClient;
-let phone: Socket;
+let phone: PacketPhone;
 /** Arrival and RTP timestamp of each packet, in milliseconds. */
 const heard: { readonly at: number; readonly timestampMs: number }[] = [];
 
@@ -39,45 +33,20 @@ function delayMs(from: number): number {
 }
 
 beforeAll(async () => {
-  const socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-clock-')), 'worker.sock');
-  const script = new URL('../worker/worker-process.ts', import.meta.url);
-  worker = fork(script, [socketPath, String(PORT_FIRST)], { execArgv: [] });
-  await new Promise((resolve) => worker.once('message', resolve));
-  const secret = new Sensitive('worker secret', 'between us');
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  while (client.readyWorkers() === 0) await wait(5);
-  phone = createSocket('udp4');
-  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
-  phone.on('message', (packet) => {
+  const socketPath = workerSocket();
+  worker = forkWorker(socketPath, PORT_FIRST);
+  client = await clientOf(socketPath);
+  phone = await PacketPhone.open();
+  phone.socket.on('message', (packet) => {
     if (packet.length > 100) heard.push({ at: performance.now(), timestampMs: packet.readUInt32BE(4) / 8 });
   });
-  await client.openLeg({
-    callId: 'ca_1',
-    legId: 'le_1',
-    media: {
-      remoteAddress: '127.0.0.1',
-      remotePort: (phone.address() as AddressInfo).port,
-      codec: 'PCMU',
-      sendPayloadType: 0,
-      receivePayloadType: 0,
-      sendEventPayloadType: 101,
-      receiveEventPayloadType: 101,
-      ptimeMs: 20,
-      direction: 'sendrecv',
-      dtmf: 'auto',
-    },
-  });
+  await client.openLeg({ callId: 'ca_1', legId: 'le_1', media: plainMedia(phone.port) });
 }, TEST_MS_MAX);
 
 afterAll(async () => {
   client?.close();
   phone?.close();
-  worker?.kill('SIGKILL');
+  if (worker !== undefined) await kill(worker);
 });
 
 describe('the media clock', () => {

@@ -1,17 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import type { MediaEvent } from '../../src/app/ports.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
 import { OfflineDecoder } from '../../src/worker/offline.ts';
-import { runWorker, type Worker } from '../../src/worker/process.ts';
+import type { Worker } from '../../src/worker/process.ts';
+import { clientOf, PacketPhone, plainMedia, until, workerHere, workerSocket } from '../harness/media.ts';
 
 /*
  * A caller, an agent who hears him masked and a supervisor who hears him openly, over real RTP: who hears what while he
@@ -19,6 +16,7 @@ import { runWorker, type Worker } from '../../src/worker/process.ts';
  */
 
 const PORT_FIRST = 17_600;
+const PORTS = 20;
 const TEST_MS_MAX = 60_000;
 const DIGITS = '84253';
 const WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
@@ -26,19 +24,18 @@ const MODEL = '/usr/share/pocketsphinx/model/en-us';
 const hasSphinx = existsSync(MODEL) && spawnSync('pocketsphinx_continuous', ['-h']).error === undefined;
 const hasMultimon = spawnSync('multimon-ng', ['-h']).error === undefined;
 
-/** A phone: what came to it is kept, µ-law code by µ-law code. */
+/** A phone on a leg: what came to it is kept, µ-law code by µ-law code. */
 class Phone {
-  readonly socket: Socket = createSocket('udp4');
   readonly heard: number[] = [];
   eventsHeard = 0;
   isEchoing = false;
+  #phone: PacketPhone | null = null;
   #to = 0;
-  #sequence = 1;
-  #timestamp = 1000;
 
-  async open(): Promise<void> {
-    await new Promise<void>((resolve) => this.socket.bind(0, '127.0.0.1', resolve));
-    this.socket.on('message', (packet) => {
+  async open(legId: string): Promise<void> {
+    const phone = await PacketPhone.open();
+    this.#phone = phone;
+    phone.socket.on('message', (packet) => {
       const type = (packet[1] ?? 0) & 0x7f;
       if (type === 101) this.eventsHeard += 1;
       if (type !== 0) return;
@@ -46,37 +43,19 @@ class Phone {
       this.heard.push(...codes);
       if (this.isEchoing) this.say(codes);
     });
-  }
-
-  sendTo(port: number): void {
-    this.#to = port;
+    this.#to = (await client.openLeg({ callId: 'ca_1', legId, media: plainMedia(phone.port) })).port;
   }
 
   say(codes: Uint8Array): void {
-    this.#send(0, 0x80, this.#timestamp, codes);
-    this.#timestamp += codes.length;
+    this.#phone?.say(this.#to, codes);
   }
 
   press(key: string): void {
-    this.#timestamp += 1600;
-    for (const [end, duration] of [
-      [0, 160],
-      [0x80, 800],
-    ] as const) {
-      const event = '0123456789*#'.indexOf(key);
-      this.#send(101, 0x80, this.#timestamp, Uint8Array.of(event, end | 10, duration >> 8, duration & 0xff));
-    }
+    this.#phone?.press(this.#to, key);
   }
 
-  #send(type: number, first: number, timestamp: number, payload: Uint8Array): void {
-    const packet = Buffer.alloc(12 + payload.length);
-    packet[0] = first;
-    packet[1] = type;
-    packet.writeUInt16BE(this.#sequence++ & 0xffff, 2);
-    packet.writeUInt32BE(timestamp, 4);
-    packet.writeUInt32BE(4711, 8);
-    packet.set(payload, 12);
-    this.socket.send(packet, this.#to, '127.0.0.1');
+  close(): void {
+    this.#phone?.close();
   }
 }
 
@@ -89,29 +68,7 @@ const readBack: number[][] = [];
 let worker: Worker;
 let client: MediaClient;
 
-async function until(holds: () => boolean, limitMs = 20_000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > limitMs) throw new Error('it did not come');
-    await pause(5);
-  }
-}
-
 const pause = (ms: number) => new Promise<void>((resolve) => systemClock.startTimer(ms, () => resolve()));
-
-function media(phone: Phone): NegotiatedMedia {
-  return {
-    remoteAddress: '127.0.0.1',
-    remotePort: (phone.socket.address() as AddressInfo).port,
-    codec: 'PCMU',
-    sendPayloadType: 0,
-    receivePayloadType: 0,
-    sendEventPayloadType: 101,
-    receiveEventPayloadType: 101,
-    ptimeMs: 20,
-    direction: 'sendrecv',
-    dtmf: 'auto',
-  };
-}
 
 /** ITU-T G.711, µ-law. */
 function linear(code: number): number {
@@ -152,41 +109,16 @@ function decoded(codes: readonly number[]): number {
 const PAIRS = [...DIGITS].slice(1).map((digit, i) => `${WORDS[Number(DIGITS[i])]} ${WORDS[Number(digit)]}`);
 
 beforeAll(async () => {
-  const socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-mask-')), 'worker.sock');
-  const secret = new Sensitive('worker secret', 'between us');
-  worker = await runWorker({
-    socketPath,
-    secret,
-    localAddress: '127.0.0.1',
-    portFirst: PORT_FIRST,
-    portLast: PORT_FIRST + 19,
-    legsMax: 10,
-    silenceMs: 30_000,
-    jitterMsMax: 200,
-    prompts: { directory: 'prompts', overrides: null },
-    makeEgress: () => ({
-      send: () => Promise.resolve({ kind: 'notSent', status: 0, headers: [], body: '', reason: 'no egress here' }),
-      close() {},
-    }),
-    clock: systemClock,
-    log: silentLog,
-  });
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(() => client.readyWorkers() === 1);
+  const socketPath = workerSocket();
+  worker = await workerHere(socketPath, PORT_FIRST, PORTS);
+  client = await clientOf(socketPath);
   client.listen('ca_1', (event) => events.push(event));
   for (const [legId, phone] of [
     ['le_caller', caller],
     ['le_agent', agent],
     ['le_supervisor', supervisor],
   ] as const) {
-    await phone.open();
-    const local = await client.openLeg({ callId: 'ca_1', legId, media: media(phone) });
-    phone.sendTo(local.port);
+    await phone.open(legId);
   }
   await client.setRoutes('ca_1', [
     { from: 'le_caller', to: 'le_agent', mode: 'masked' },
@@ -198,7 +130,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.close();
   await worker?.close();
-  for (const phone of [caller, agent, supervisor]) phone.socket.close();
+  for (const phone of [caller, agent, supervisor]) phone.close();
 });
 
 /** A voice of 150 Hz, paced by what the caller hears: a packet for a packet. */

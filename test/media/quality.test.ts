@@ -1,6 +1,5 @@
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -14,13 +13,14 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LegStats } from '../../src/app/ports.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
-import { runWorker, type Worker } from '../../src/worker/process.ts';
+import type { MediaClient } from '../../src/media/client.ts';
+import type { Worker } from '../../src/worker/process.ts';
 import { ethernet, ipv4, pcapFile, rtp, udp } from '../data/packets.ts';
 import { MEDIA } from '../harness/fake-ports.ts';
+import { bindUdp } from '../harness/free-ports.ts';
+import { clientOf, workerHere, workerSocket } from '../harness/media.ts';
 import { complaintsOfTshark, missingEars, voipMetricsByTshark } from '../harness/other-ears.ts';
+import { until as untilNamed } from '../harness/until.ts';
 
 /*
  * A leg that loses packets, asked while it lives: control's client, a worker and the native engine over real sockets. What we
@@ -28,6 +28,7 @@ import { complaintsOfTshark, missingEars, voipMetricsByTshark } from '../harness
  */
 
 const PORT_FIRST = 17_700;
+const PORTS = 100;
 const PACKET_MS = 20;
 /** Of each hundred packets ten in a row are lost, and one by itself. */
 const isLost = (number: number) => (number % 100 >= 40 && number % 100 < 50) || number % 100 === 80;
@@ -37,37 +38,14 @@ const RTCP_VOIP_METRICS = 7;
 /** 12 s: the first report comes within 2.5. */
 const PACKETS_MAX = 600;
 
-const secret = new Sensitive('worker secret', 'between us');
 let worker: Worker;
 let client: MediaClient;
 let phone: { readonly rtp: Socket; readonly rtcp: Socket; readonly port: number };
 
 beforeAll(async () => {
-  const socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-quality-')), 'worker.sock');
-  worker = await runWorker({
-    socketPath,
-    secret,
-    localAddress: '127.0.0.1',
-    portFirst: PORT_FIRST,
-    portLast: PORT_FIRST + 99,
-    legsMax: 10,
-    silenceMs: 30_000,
-    jitterMsMax: 200,
-    prompts: { directory: 'prompts', overrides: null },
-    makeEgress: () => ({
-      send: () => Promise.resolve({ kind: 'notSent', status: 0, headers: [], body: '', reason: 'no egress here' }),
-      close() {},
-    }),
-    clock: systemClock,
-    log: silentLog,
-  });
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(async () => client.readyWorkers() === 1);
+  const socketPath = workerSocket();
+  worker = await workerHere(socketPath, PORT_FIRST, PORTS);
+  client = await clientOf(socketPath);
   phone = await portPair();
 });
 
@@ -80,28 +58,14 @@ afterAll(async () => {
 
 const wait = (durationMs: number) => new Promise<void>((resolve) => systemClock.startTimer(durationMs, resolve));
 
-async function until(holds: () => Promise<boolean>, limitMs = 12_000): Promise<void> {
-  for (let waitedMs = 0; !(await holds()); waitedMs += 10) {
-    if (waitedMs > limitMs) throw new Error('it did not come');
-    await wait(10);
-  }
-}
-
-async function bound(port: number): Promise<Socket> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.bind(port, '127.0.0.1', resolve);
-  });
-  return socket;
-}
+const until = (holds: () => Promise<boolean>) => untilNamed('it comes', holds, { limitMs: 12_000, pollMs: 10 });
 
 /** RTP and, on the next port, RTCP. */
 async function portPair(): Promise<typeof phone> {
   for (let tries = 0; tries < 50; tries += 1) {
-    const first = await bound(0);
-    const { port } = first.address() as AddressInfo;
-    const second = await bound(port + 1).catch(() => null);
+    const first = await bindUdp(0);
+    const { port } = first.address();
+    const second = await bindUdp(port + 1).catch(() => null);
     if (second !== null) return { rtp: first, rtcp: second, port };
     first.close();
   }

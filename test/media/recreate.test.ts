@@ -1,15 +1,19 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
-import { mkdtempSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import type { MediaEvent } from '../../src/app/ports.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
+import {
+  clientOf,
+  forkWorker,
+  kill as killChild,
+  PacketPhone,
+  plainMedia,
+  until,
+  workerSocket,
+} from '../harness/media.ts';
 
 /* A worker is killed in the middle of its work and another takes its place; control's side of it, on real processes. */
 
@@ -19,49 +23,22 @@ const TEST_MS_MAX = 60_000;
 const GAP_MS_MAX = 1_000;
 const FRAME_MS = 20;
 const MU_LAW_SILENCE = 0xff;
-const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
 
 let socketPath = '';
 let worker: ChildProcess;
 let client: MediaClient;
-let phone: Socket;
-let sequence = 1;
-let timestamp = 1000;
+let phone: PacketPhone;
 
-async function until(holds: () => boolean, limitMs = 20_000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > limitMs) throw new Error('it did not come');
-    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
-  }
-}
-
-function start(): ChildProcess {
-  return fork(SCRIPT, [socketPath, String(PORT_FIRST)], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
-  });
-}
-
-async function kill(): Promise<void> {
-  if (worker.exitCode !== null || worker.signalCode !== null) return;
-  const gone = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGKILL');
-  await gone;
-}
+const start = () => forkWorker(socketPath, PORT_FIRST);
+const kill = () => killChild(worker);
+const press = (port: number, key: string) => phone.press(port, key);
+const media = () => plainMedia(phone.port);
 
 beforeEach(async () => {
-  socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-recreate-')), 'worker.sock');
+  socketPath = workerSocket();
   worker = start();
-  const secret = new Sensitive('worker secret', 'between us');
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(() => client.readyWorkers() === 1);
-  phone = createSocket('udp4');
-  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+  client = await clientOf(socketPath);
+  phone = await PacketPhone.open();
 }, TEST_MS_MAX);
 
 afterEach(async () => {
@@ -69,53 +46,6 @@ afterEach(async () => {
   phone.close();
   await kill();
 });
-
-function press(port: number, key: string): void {
-  timestamp += 1600;
-  for (const [end, duration] of [
-    [0, 160],
-    [0x80, 800],
-  ] as const) {
-    const packet = Buffer.alloc(16);
-    packet[0] = 0x80;
-    packet[1] = 101;
-    packet.writeUInt16BE(sequence++ & 0xffff, 2);
-    packet.writeUInt32BE(timestamp, 4);
-    packet.writeUInt32BE(7777, 8);
-    packet[12] = '0123456789*#'.indexOf(key);
-    packet[13] = end | 10;
-    packet.writeUInt16BE(duration, 14);
-    phone.send(packet, port, '127.0.0.1');
-  }
-}
-
-/** 20 ms of a loud square wave. */
-function speak(port: number): void {
-  const packet = Buffer.alloc(12 + 160, 0x90);
-  for (let at = 12; at < packet.length; at += 2) packet[at] = 0x10;
-  packet[0] = 0x80;
-  packet[1] = 0;
-  packet.writeUInt16BE(sequence++ & 0xffff, 2);
-  timestamp += 160;
-  packet.writeUInt32BE(timestamp, 4);
-  packet.writeUInt32BE(7777, 8);
-  phone.send(packet, port, '127.0.0.1');
-}
-
-function media(): NegotiatedMedia {
-  return {
-    remoteAddress: '127.0.0.1',
-    remotePort: (phone.address() as AddressInfo).port,
-    codec: 'PCMU',
-    sendPayloadType: 0,
-    receivePayloadType: 0,
-    sendEventPayloadType: 101,
-    receiveEventPayloadType: 101,
-    ptimeMs: 20,
-    direction: 'sendrecv',
-    dtmf: 'auto',
-  };
-}
 
 describe('calls whose worker dies', () => {
   it(
@@ -176,7 +106,7 @@ describe('calls whose worker dies', () => {
       let isSpeaking = true;
       const speakOn = () => {
         if (!isSpeaking) return;
-        speak(local.port);
+        phone.speak(local.port);
         systemClock.startTimer(20, speakOn);
       };
       speakOn();
@@ -231,7 +161,7 @@ describe('calls whose worker dies', () => {
         heard.packets += 1;
         if (packet.subarray(12).some((code) => code !== MU_LAW_SILENCE)) heard.loud += 1;
       });
-      const speaking = setInterval(() => speak(payer.port), FRAME_MS);
+      const speaking = setInterval(() => phone.speak(payer.port), FRAME_MS);
       try {
         await until(() => heard.loud > 5);
         await client.beginPayment('ca_1', 'pa_1', 'le_1');

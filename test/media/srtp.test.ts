@@ -1,17 +1,19 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
-import { mkdtempSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MediaEvent, NegotiatedMedia, SrtpSuite } from '../../src/app/ports.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
 import { SRTP_SUITES } from '../../src/worker/contract.ts';
+import {
+  clientOf,
+  forkWorker,
+  kill as killChild,
+  PacketPhone,
+  plainMedia,
+  until,
+  workerSocket,
+} from '../harness/media.ts';
 import { SrtpDirection } from '../harness/srtp-peer.ts';
 
 /*
@@ -21,8 +23,6 @@ import { SrtpDirection } from '../harness/srtp-peer.ts';
 
 const PORT_FIRST = 17_900;
 const TEST_MS_MAX = 60_000;
-const PHONE_SSRC = 0x70686f6e;
-const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
 
 interface Keys {
   readonly suite: SrtpSuite;
@@ -34,67 +34,33 @@ let socketPath = '';
 let worker: ChildProcess;
 let client: MediaClient;
 
-async function until(holds: () => boolean, limitMs = 20_000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > limitMs) throw new Error('it did not come');
-    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
-  }
-}
-
-function start(): ChildProcess {
-  return fork(SCRIPT, [socketPath, String(PORT_FIRST)], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
-  });
-}
-
-async function kill(): Promise<void> {
-  if (worker.exitCode !== null || worker.signalCode !== null) return;
-  const gone = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGKILL');
-  await gone;
-}
+const start = () => forkWorker(socketPath, PORT_FIRST);
+const kill = () => killChild(worker);
 
 /** Counts its packets from `sequence`; a wrap is a new roll-over counter. */
 class SecurePhone {
-  readonly socket: Socket = createSocket('udp4');
   readonly heard: Buffer[] = [];
-  #sequence: number;
-  #timestamp = 1000;
+  readonly #phone: PacketPhone;
 
-  constructor(sequence: number) {
-    this.#sequence = sequence;
-    this.socket.on('message', (packet) => this.heard.push(packet));
+  private constructor(phone: PacketPhone) {
+    this.#phone = phone;
+    phone.socket.on('message', (packet) => this.heard.push(packet));
   }
 
-  async bind(): Promise<void> {
-    await new Promise<void>((resolve) => this.socket.bind(0, '127.0.0.1', resolve));
+  static async open(sequence: number): Promise<SecurePhone> {
+    return new SecurePhone(await PacketPhone.open(sequence));
+  }
+
+  get socket() {
+    return this.#phone.socket;
   }
 
   get port(): number {
-    return (this.socket.address() as AddressInfo).port;
+    return this.#phone.port;
   }
 
   press(port: number, key: string, direction: SrtpDirection): Buffer[] {
-    this.#timestamp += 1600;
-    return [
-      [0, 160],
-      [0x80, 800],
-    ].map(([end = 0, duration = 0]) => {
-      const packet = Buffer.alloc(16);
-      packet[0] = 0x80;
-      packet[1] = 101;
-      packet.writeUInt16BE(this.#sequence & 0xffff, 2);
-      packet.writeUInt32BE(this.#timestamp, 4);
-      packet.writeUInt32BE(PHONE_SSRC, 8);
-      packet[12] = '0123456789*#'.indexOf(key);
-      packet[13] = end | 10;
-      packet.writeUInt16BE(duration, 14);
-      const sent = direction.protectRtp(packet, this.#sequence >>> 16);
-      this.#sequence += 1;
-      this.socket.send(sent, port, '127.0.0.1');
-      return sent;
-    });
+    return this.#phone.press(port, key, (packet, rollOver) => direction.protectRtp(packet, rollOver));
   }
 }
 
@@ -104,36 +70,14 @@ function makeKeys(suite: SrtpSuite): Keys {
 }
 
 function media(phone: SecurePhone, { suite, servers, phones }: Keys): NegotiatedMedia {
-  return {
-    remoteAddress: '127.0.0.1',
-    remotePort: phone.port,
-    codec: 'PCMU',
-    sendPayloadType: 0,
-    receivePayloadType: 0,
-    sendEventPayloadType: 101,
-    receiveEventPayloadType: 101,
-    ptimeMs: 20,
-    direction: 'sendrecv',
-    dtmf: 'auto',
-    security: {
-      suite,
-      sendKey: new Sensitive('SRTP key', new Uint8Array(servers)),
-      receiveKey: new Sensitive('SRTP key', new Uint8Array(phones)),
-    },
-  };
+  const key = (bytes: Buffer) => new Sensitive('SRTP key', new Uint8Array(bytes));
+  return plainMedia(phone.port, { security: { suite, sendKey: key(servers), receiveKey: key(phones) } });
 }
 
 beforeEach(async () => {
-  socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-srtp-')), 'worker.sock');
+  socketPath = workerSocket();
   worker = start();
-  const secret = new Sensitive('worker secret', 'between us');
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(() => client.readyWorkers() === 1);
+  client = await clientOf(socketPath);
 }, TEST_MS_MAX);
 
 afterEach(async () => {
@@ -149,8 +93,7 @@ describe('a leg with SRTP', () => {
     async (suite) => {
       const keys = makeKeys(suite);
       const [servers, phones] = [new SrtpDirection(suite, keys.servers), new SrtpDirection(suite, keys.phones)];
-      const phone = new SecurePhone(65_530);
-      await phone.bind();
+      const phone = await SecurePhone.open(65_530);
       const pressed: string[] = [];
       client.listen('ca_1', (event) => {
         if (event.kind === 'openKey') pressed.push(event.key);
@@ -189,8 +132,7 @@ describe('a leg with SRTP', () => {
       const suite = 'AES_CM_128_HMAC_SHA1_80';
       const keys = makeKeys(suite);
       const phones = new SrtpDirection(suite, keys.phones);
-      const phone = new SecurePhone(65_532);
-      await phone.bind();
+      const phone = await SecurePhone.open(65_532);
       const events: MediaEvent[] = [];
       const pressed = () => events.flatMap((event) => (event.kind === 'openKey' ? [event.key] : [])).join('');
       client.listen('ca_1', (event) => events.push(event));
@@ -233,8 +175,7 @@ describe('a leg with SRTP', () => {
   it(
     'is refused, and never becomes plain, where its keys do not fit their suite',
     async () => {
-      const phone = new SecurePhone(1);
-      await phone.bind();
+      const phone = await SecurePhone.open(1);
       const keys = { ...makeKeys('AES_CM_128_HMAC_SHA1_80'), suite: 'AEAD_AES_256_GCM' } as const;
       const opening = client.openLeg({ callId: 'ca_1', legId: 'le_1', media: media(phone, keys) });
       await expect(opening).rejects.toMatchObject({ code: 'INTERNAL' });

@@ -1,18 +1,12 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { mkdtempSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import type { MediaEvent } from '../../src/app/ports.ts';
 import { RtpPhone } from '../../src/caller/rtp-phone.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
 import { EVENT } from '../../src/worker/contract.ts';
 import { loadAddon } from '../../src/worker/engine.ts';
-import { runWorker, type Worker } from '../../src/worker/process.ts';
+import type { Worker } from '../../src/worker/process.ts';
+import { clientOf, PacketPhone, plainMedia, until, workerHere, workerSocket } from '../harness/media.ts';
 import { speech } from '../harness/speech.ts';
 
 /*
@@ -20,103 +14,45 @@ import { speech } from '../harness/speech.ts';
  */
 
 const PORT_FIRST = 17_400;
+const PORTS = 100;
 /** 15 dB below each tone of a key, which the simulated caller sends at -10 dBm0; longer than the keying takes. */
 const SPEECH_DBM0 = -25;
 const SPEECH_MS = 10_000;
-const secret = new Sensitive('worker secret', 'between us');
 let worker: Worker;
 let client: MediaClient;
-let phone: Socket;
+let packetPhone: PacketPhone;
+let phone: PacketPhone['socket'];
 
 beforeAll(async () => {
-  const socketPath = join(mkdtempSync(join(tmpdir(), 'hushtone-worker-')), 'worker.sock');
-  worker = await runWorker({
-    socketPath,
-    secret,
-    localAddress: '127.0.0.1',
-    portFirst: PORT_FIRST,
-    portLast: PORT_FIRST + 99,
-    legsMax: 100,
-    silenceMs: 30_000,
-    jitterMsMax: 200,
-    prompts: { directory: 'prompts', overrides: null },
-    makeEgress: () => ({
-      send: () => Promise.resolve({ kind: 'notSent', status: 0, headers: [], body: '', reason: 'no egress here' }),
-      close() {},
-    }),
-    clock: systemClock,
-    log: silentLog,
-  });
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(() => client.readyWorkers() === 1);
-  phone = createSocket('udp4');
-  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+  const socketPath = workerSocket();
+  worker = await workerHere(socketPath, PORT_FIRST, PORTS);
+  client = await clientOf(socketPath);
+  packetPhone = await PacketPhone.open();
+  phone = packetPhone.socket;
 });
 
 afterAll(async () => {
   client?.close();
   await worker?.close();
-  phone?.close();
+  packetPhone?.close();
 });
 
-/** Waits for what another thread does; bounded. */
-async function until(holds: () => boolean, limitMs = 5000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > limitMs) throw new Error('it did not come');
-    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
-  }
-}
-
-function media(): NegotiatedMedia {
-  return {
-    remoteAddress: '127.0.0.1',
-    remotePort: (phone.address() as AddressInfo).port,
-    codec: 'PCMU',
-    sendPayloadType: 0,
-    receivePayloadType: 0,
-    sendEventPayloadType: 101,
-    receiveEventPayloadType: 101,
-    ptimeMs: 20,
-    direction: 'sendrecv',
-    dtmf: 'auto',
-  };
-}
-
+const media = () => plainMedia(packetPhone.port);
+const press = (port: number, key: string) => packetPhone.press(port, key);
 const NOWHERE = { remoteAddress: '0.0.0.0', direction: 'inactive' } as const;
-
-let sequence = 1;
-let timestamp = 1000;
-
-/** One key as three telephone-event packets. */
-function press(port: number, key: string): void {
-  const event = '0123456789*#'.indexOf(key);
-  timestamp += 1600;
-  for (const [end, duration] of [
-    [0, 160],
-    [0x80, 800],
-    [0x80, 800],
-  ] as const) {
-    const packet = Buffer.alloc(16);
-    packet[0] = 0x80;
-    packet[1] = 101;
-    packet.writeUInt16BE(sequence++ & 0xffff, 2);
-    packet.writeUInt32BE(timestamp, 4);
-    packet.writeUInt32BE(7777, 8);
-    packet[12] = event;
-    packet[13] = end | 10;
-    packet.writeUInt16BE(duration, 14);
-    phone.send(packet, port, '127.0.0.1');
-  }
-}
 
 describe('a worker and its client', () => {
   it('agree with native code on the event record', () => {
     expect(loadAddon().eventLayout()).toEqual(Object.values(EVENT));
+  });
+
+  it('know whether the media thread moves, which sleeps while there is no leg', async () => {
+    worker.isMoving();
+    await until(() => worker.isMoving());
+    await client.openLeg({ callId: 'ca_moves', legId: 'le_moves', media: media() });
+    await until(() => worker.isMoving());
+    await client.closeLeg('le_moves');
+    await until(() => worker.isMoving());
   });
 
   it('collect a card number blindly: length, brand, Luhn and last four are told, the digits are not', async () => {

@@ -2,22 +2,11 @@ import fc from 'fast-check';
 import { RtpPacket } from 'rtp.js/packets';
 import { describe, expect, it } from 'vitest';
 import { FlowTable } from '../../src/pcap/flow-table.ts';
-import type { RtpView } from '../../src/pcap/reorder.ts';
+import { emptyView } from '../../src/pcap/reorder.ts';
 import { readRtp, ssrcAt } from '../../src/pcap/rtp.ts';
 import { RtpStreams, STREAMS_MAX } from '../../src/pcap/rtp-streams.ts';
 import { emptyTransport, type Transport } from '../../src/pcap/transport.ts';
 import { rtp } from '../data/packets.ts';
-
-const emptyView = (): RtpView => ({
-  payloadType: 0,
-  sequenceNumber: 0,
-  timestamp: 0,
-  marker: false,
-  bytes: new Uint8Array(),
-  from: 0,
-  to: 0,
-  atMs: 0,
-});
 
 /** What rtp.js reads of it; null where it refuses. */
 function byRtpJs(bytes: Uint8Array): unknown {

@@ -8,7 +8,7 @@ import type { TimerName } from '../../src/sip-server/transaction/step.ts';
 import { timerMs } from '../../src/sip-server/transaction/timers.ts';
 import { Transaction } from '../../src/sip-server/transaction/transaction.ts';
 import { VirtualClock } from '../harness/clock.ts';
-import { request, response, tagOf, udpPeer } from './peers.ts';
+import { type Peer, request, response, tagOf, udpPeer } from './peers.ts';
 import { afterwards, endpoint, stand, txnOf } from './stand.ts';
 
 /** RFC 3261 table 4 and RFC 6026 §7; `-` is a timer that does not run. First, second and fifth interval, ms. */
@@ -178,7 +178,11 @@ describe('a request other than INVITE that is being worked on', () => {
   });
 });
 
-const turn = () => new Promise((resolve) => setTimeout(resolve, 2));
+/** What the server had sent to this peer has come: the answer to a question comes behind it. */
+async function flushed(peer: Peer, name: string): Promise<void> {
+  peer.send(request('OPTIONS', { peer, callId: `flush-${name}` }));
+  await peer.inbox.next(`Call-ID: flush-${name}`);
+}
 
 describe('timer C of an INVITE that is proxied', () => {
   /** A call that the application sends on to a second peer, which rings. */
@@ -201,7 +205,7 @@ describe('timer C of an INVITE that is proxied', () => {
     const { clock, udp, callee } = await ringing('|fullResponse||serial||');
     expect(TIMER_C_MS).toBeGreaterThan(180_000);
     await clock.advance(TIMER_C_MS - 1);
-    await turn();
+    await flushed(callee, 'before');
     expect(callee.inbox.count('CANCEL ')).toBe(0);
     await clock.advance(1);
     await callee.inbox.next('CANCEL ');
@@ -214,7 +218,7 @@ describe('timer C of an INVITE that is proxied', () => {
     callee.send(response('183 Session Progress', invite));
     await udp.inbox.next('SIP/2.0 183');
     await clock.advance(TIMER_C_MS - 1);
-    await turn();
+    await flushed(callee, 'before');
     expect(callee.inbox.count('CANCEL ')).toBe(0);
     callee.send(response('200 OK', invite));
     await udp.inbox.next('SIP/2.0 200');
@@ -248,7 +252,6 @@ describe('timer C of an INVITE that is proxied', () => {
     await clock.advance(TIMER_C_MS);
     await callee.inbox.next('CANCEL ');
     await clock.advance(32_000);
-    await turn();
     await udp.inbox.next('SIP/2.0 408');
   });
 });

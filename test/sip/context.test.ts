@@ -135,7 +135,11 @@ describe('signed context', () => {
       readContext(message('sip:pay@h', headers(sign(pairs, SECRET, NOW)), callId), signed, verifier, NOW + 1000);
     expect(from('c1')).toMatchObject({ ok: true, context: { amountMinor: 4210 } });
     expect(from('c1')).toMatchObject({ ok: true });
-    expect(from('c2')).toEqual({ ok: false, reason: 'signature of header is used before' });
+    expect(from('c2')).toEqual({
+      ok: false,
+      code: 'CALL_CONTEXT_UNSIGNED',
+      reason: 'signature of header is used before',
+    });
   });
 
   it.each([
@@ -146,7 +150,30 @@ describe('signed context', () => {
     ['from the future', headers(sign(pairs, SECRET, NOW)), NOW - 301_000, 'outside the window'],
   ])('is refused where the signature is %s', (_name, given, now, fault) => {
     const found = readContext(message('sip:pay@h', given), signed, new SignatureVerifier(SECRET, 300), now);
-    expect(found).toEqual({ ok: false, reason: `signature of header is ${fault}` });
+    expect(found).toEqual({ ok: false, code: 'CALL_CONTEXT_UNSIGNED', reason: `signature of header is ${fault}` });
+  });
+
+  it('is refused where there is none, and what cannot be read though it is signed is another fault', () => {
+    const take = (given: Record<string, string>) =>
+      readContext(message('sip:pay@h', given), signed, new SignatureVerifier(SECRET, 300), NOW);
+    expect(take({ 'X-Hushtone-Amount': '4210' })).toEqual({
+      ok: false,
+      code: 'CALL_CONTEXT_UNSIGNED',
+      reason: 'signature of header is missing',
+    });
+    const unreadable = sign(new Map([['amount', 'x']]), SECRET, NOW);
+    expect(take({ 'X-Hushtone-Amount': 'x', 'X-Hushtone-Signature': unreadable })).toMatchObject({
+      ok: false,
+      code: 'CALL_CONTEXT_INVALID',
+    });
+  });
+
+  it('is refused as our limit, and not as its fault, where no more signatures can be remembered', () => {
+    const full = { verify: () => 'too many in the window' } as unknown as SignatureVerifier;
+    expect(readContext(message('sip:pay@h', headers(sign(pairs, SECRET, NOW))), signed, full, NOW)).toMatchObject({
+      ok: false,
+      code: 'CALL_LIMIT_REACHED',
+    });
   });
 
   it('may stand in the URI and in User-to-User', () => {

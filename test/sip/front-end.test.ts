@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { IncomingCall, LegEnd, LegListener, NegotiatedMedia, SipLeg } from '../../src/app/ports.ts';
-import type { Clock } from '../../src/lib/clock.ts';
 import { ServiceError } from '../../src/lib/errors.ts';
 import { type Log, silentLog } from '../../src/lib/log.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
 import { createSipFrontEnd } from '../../src/sip/front-end.ts';
 import { checkProfiles } from '../../src/sip/profiles.ts';
 import { sign } from '../../src/sip/signature.ts';
+import { turns, VirtualClock } from '../harness/clock.ts';
 import { answer, type FakeDialog, FakeSrf } from './fake-srf.ts';
 import { profileText } from './profile-text.ts';
 
@@ -16,46 +16,6 @@ const SECRET = new Sensitive('sip secret', 'correct horse');
 
 function sdp(port = 4000, more = '', version = 1): string {
   return `v=0\r\no=- 1 ${version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n${more}`;
-}
-
-class VirtualClock implements Clock {
-  #now = NOW;
-  #timers: { at: number; fire: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  startTimer(delayMs: number, fire: () => void) {
-    const timer = { at: this.#now + delayMs, fire };
-    this.#timers.push(timer);
-    const cancel = () => {
-      this.#timers = this.#timers.filter((one) => one !== timer);
-    };
-    return { cancel };
-  }
-
-  get running(): number {
-    return this.#timers.length;
-  }
-
-  async pass(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      const due = this.#timers.filter((one) => one.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter((one) => one !== due);
-      this.#now = due.at;
-      due.fire();
-      await turns();
-    }
-    this.#now = end;
-    await turns();
-  }
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 }
 
 function listener(answers: Partial<LegListener> = {}) {
@@ -79,7 +39,7 @@ function world(profile: Parameters<typeof profileText>[0] = {}) {
   const checked = checkProfiles([{ file: 'test.yaml', text: profileText(profile) }], null);
   if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
   const srf = new FakeSrf();
-  const clock = new VirtualClock();
+  const clock = new VirtualClock(NOW, turns);
   const lines: string[] = [];
   const write = (message: string, fields: object = {}) => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, info: write, warn: write, error: write, child: () => log };
@@ -197,7 +157,7 @@ describe('a call that arrives', () => {
   it('is given back where nobody answers it in 30 s', async () => {
     const { srf, clock, frontEnd } = world();
     const { res } = srf.receive('INVITE', { body: sdp() });
-    await clock.pass(30_000);
+    await clock.advance(30_000);
     expect(res.last?.status).toBe(503);
     expect(frontEnd.dialogs).toBe(0);
   });
@@ -210,7 +170,7 @@ describe('a call that arrives', () => {
       cancelled += 1;
     });
     req.emit('cancel');
-    expect([cancelled, frontEnd.dialogs, clock.running]).toEqual([1, 0, 0]);
+    expect([cancelled, frontEnd.dialogs, clock.pending]).toEqual([1, 0, 0]);
     await expect(must(calls[0]).accept(LOCAL)).rejects.toMatchObject({ code: 'CALL_NOT_FOUND' });
   });
 
@@ -227,7 +187,7 @@ describe('a call that arrives', () => {
   });
 
   it('demands a signature where the profile does, and takes it once', () => {
-    const { srf, calls } = world({ demandOn: ['context'] });
+    const { srf, calls, frontEnd } = world({ demandOn: ['context'] });
     const pairs = new Map([
       ['amount', '4210'],
       ['currency', 'USD'],
@@ -237,11 +197,19 @@ describe('a call that arrives', () => {
       'X-Hushtone-Currency': 'USD',
       'X-Hushtone-Signature': sign(pairs, SECRET, NOW),
     };
-    expect(srf.receive('INVITE', { body: sdp(), uri: 'sip:pay@h;amount=1' }).res.last?.status).toBe(400);
+    const unsigned = srf.receive('INVITE', { body: sdp(), uri: 'sip:pay@h;amount=1' });
+    expect(unsigned.res.last).toMatchObject({
+      status: 403,
+      headers: { Warning: '399 hushtone "signature of uri is missing"' },
+    });
     srf.receive('INVITE', { body: sdp(), headers });
     expect(calls).toHaveLength(1);
     const replayed = srf.receive('INVITE', { body: sdp(), headers: { ...headers, 'Call-ID': 'call-2' } });
-    expect(replayed.res.last?.status).toBe(400);
+    expect(replayed.res.last).toMatchObject({
+      status: 403,
+      headers: { Warning: '399 hushtone "signature of header is used before"' },
+    });
+    expect(frontEnd.counters()).toMatchObject({ callsAdmitted: 1, callsRefusedBySignature: 2 });
   });
 });
 
@@ -277,7 +245,7 @@ describe('an INVITE without an offer', () => {
     srf.receive('INVITE', { body: '' });
     const accepting = must(calls[0]).accept(LOCAL);
     const failed = expect(accepting).rejects.toMatchObject({ code: 'SDP_INVALID' });
-    await clock.pass(32_000);
+    await clock.advance(32_000);
     await failed;
   });
 });
@@ -383,9 +351,9 @@ describe('a leg', () => {
       ended = true;
     });
     await turns();
-    await clock.pass(3_999);
+    await clock.advance(3_999);
     expect([ended, frontEnd.dialogs]).toEqual([false, 0]);
-    await clock.pass(1);
+    await clock.advance(1);
     expect(ended).toBe(true);
   });
 
@@ -417,7 +385,7 @@ describe('a leg', () => {
   it('leaves no timer behind', async () => {
     const { leg, clock } = await established();
     await leg.hangUp();
-    expect(clock.running).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 });
 
@@ -463,7 +431,7 @@ describe('changing media', () => {
       status: 500,
       headers: { 'Retry-After': '2' },
     });
-    await clock.pass(5_000);
+    await clock.advance(5_000);
     expect(first.last?.status).toBe(500);
     expect(dialog.peer('INVITE', { body: sdp() }).sent).toBeDefined();
   });
@@ -522,7 +490,7 @@ describe('changing media', () => {
     expect(dialog.peer('INVITE', { body: sdp(4002) }).last?.status).toBe(491);
     must(dialog.requests[0]).answer(answer(491));
     await turns();
-    await clock.pass(2_010);
+    await clock.advance(2_010);
     const again = must(dialog.requests[1]);
     expect(again.body).toContain('m=audio 20002 ');
     again.answer(answer(200, { body: sdp() }));
@@ -570,7 +538,7 @@ describe('a REFER of ours', () => {
   it('counts as accepted where the peer takes it and says no more, or hangs up', async () => {
     const silent = await referred({ waitMs: 5000 });
     must(silent.own).answer(answer(202));
-    await silent.clock.pass(5000);
+    await silent.clock.advance(5000);
     expect(await silent.outcome).toBe('accepted');
     const gone = await referred();
     must(gone.own).answer(answer(202));
@@ -580,9 +548,9 @@ describe('a REFER of ours', () => {
 
   it('fails where no answer comes at all', async () => {
     const { outcome, clock } = await referred();
-    await clock.pass(33_000);
+    await clock.advance(33_000);
     expect(await outcome).toBe('failed');
-    expect(clock.running).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('is not sent where the profile forbids it', async () => {
@@ -632,7 +600,7 @@ describe('a REFER of the peer', () => {
     expect(refused.last?.status).toBe(603);
     const silent = await established({}, { transferRequested: () => new Promise(() => {}) });
     const late = refer(silent.dialog, 'sip:a@127.0.0.1');
-    await silent.clock.pass(5000);
+    await silent.clock.advance(5000);
     expect(late.last?.status).toBe(603);
   });
 
@@ -708,7 +676,7 @@ describe('a call of ours', () => {
     expect(invite.req.cancelled).toBe(1);
     invite.refused(487);
     await failed;
-    expect([frontEnd.dialogs, clock.running]).toEqual([0, 0]);
+    expect([frontEnd.dialogs, clock.pending]).toEqual([0, 0]);
   });
 
   it('is cancelled when its time is over, and ended where the 200 comes all the same', async () => {
@@ -717,12 +685,12 @@ describe('a call of ours', () => {
     const failed = expect(dialing).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 408 } });
     const invite = must(srf.invites[0]);
     invite.echo();
-    await clock.pass(20_000);
+    await clock.advance(20_000);
     expect(invite.req.cancelled).toBe(1);
     const crossed = invite.answered(sdp(5000));
     await failed;
     expect(crossed.byes).toHaveLength(1);
-    expect([frontEnd.dialogs, clock.running]).toEqual([0, 0]);
+    expect([frontEnd.dialogs, clock.pending]).toEqual([0, 0]);
   });
 
   it('ends its wait 5 s after a CANCEL that nobody answers', async () => {
@@ -730,7 +698,7 @@ describe('a call of ours', () => {
     const dialing = frontEnd.dial(request);
     const failed = expect(dialing).rejects.toMatchObject({ code: 'TRANSFER_FAILED' });
     must(srf.invites[0]).echo();
-    await clock.pass(25_000);
+    await clock.advance(25_000);
     await failed;
   });
 
@@ -787,12 +755,12 @@ describe('the first connection to the SIP server', () => {
   it('is given up after a while, in a line that says why', async () => {
     const srf = new FakeSrf();
     srf.connect = () => void srf.emit('error', new Error('connect ECONNREFUSED'));
-    const clock = new VirtualClock();
+    const clock = new VirtualClock(NOW, turns);
     const server = { host: '127.0.0.1', port: 9, secret: new Sensitive('admin secret', 's') };
     const options = { server, profiles: [], secrets: new Map(), clock, log: silentLog, srf: srf.asSrf() };
     const starting = createSipFrontEnd(options).start({ callArrived: async () => {} });
     starting.catch(() => {});
-    await clock.pass(15_000);
+    await clock.advance(15_000);
     await expect(starting).rejects.toMatchObject({
       code: 'SIP_SERVER_UNAVAILABLE',
       message: 'the SIP server at 127.0.0.1:9 did not take us within 15000 ms: connect ECONNREFUSED',

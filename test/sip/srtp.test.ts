@@ -6,6 +6,7 @@ import { Sensitive } from '../../src/lib/sensitive.ts';
 import { parseCrypto } from '../../src/sip/crypto.ts';
 import { createSipFrontEnd } from '../../src/sip/front-end.ts';
 import { checkProfiles } from '../../src/sip/profiles.ts';
+import { turns } from '../harness/clock.ts';
 import { answer, FakeSrf } from './fake-srf.ts';
 import { profileText } from './profile-text.ts';
 
@@ -45,10 +46,6 @@ function world(srtp: 'require' | 'prefer' | 'off') {
 function must<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('nothing there');
   return value;
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 }
 
 /** The m-line's protocol and the attributes of a description of ours. */

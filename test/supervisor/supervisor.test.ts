@@ -1,83 +1,18 @@
-import type { ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { EventEmitter } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
-import type { ChildPlan } from '../../src/supervisor/child.ts';
 import { RESTART_DELAY_MS_MAX, restartDelayMs, STABLE_MS, STOP_MS_MAX } from '../../src/supervisor/child.ts';
 import { checkPorts, freeTcpPort } from '../../src/supervisor/ports.ts';
 import { GOODBYE_MS_MAX, Supervisor } from '../../src/supervisor/supervisor.ts';
-
-/** Turns of the event loop within which whatever follows from one timer has happened. */
-const SETTLE_TURNS = 10;
-
-/** Time that only the test moves. */
-class TestClock implements Clock {
-  #now = 0;
-  #timers: { at: number; fire: () => void }[] = [];
-  now() {
-    return this.#now;
-  }
-  startTimer(delayMs: number, fire: () => void) {
-    const timer = { at: this.#now + delayMs, fire };
-    this.#timers.push(timer);
-    const cancel = () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-    return { cancel };
-  }
-  async advance(ms: number) {
-    const end = this.#now + ms;
-    for (;;) {
-      for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
-      const due = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== due);
-      this.#now = due.at;
-      due.fire();
-    }
-    this.#now = end;
-  }
-}
-
-/** Processes that exist on paper: `obeys` ones end on SIGTERM. */
-class Machine {
-  readonly starts: string[] = [];
-  readonly signals: string[] = [];
-  readonly running = new Map<string, EventEmitter>();
-  readonly stubborn = new Set<string>();
-  /** By name: what they end with as soon as they start: a signal, or null for an exit status. */
-  readonly broken = new Map<string, string | null>();
-
-  readonly start = (plan: ChildPlan): ChildProcess => {
-    this.starts.push(plan.name);
-    const child = new EventEmitter() as EventEmitter & { kill: (signal: string) => boolean; pid: number };
-    child.pid = this.starts.length;
-    child.kill = (signal) => {
-      this.signals.push(`${signal} ${plan.name}`);
-      if (signal === 'SIGKILL' || !this.stubborn.has(plan.name)) setImmediate(() => this.end(plan.name, signal));
-      return true;
-    };
-    this.running.set(plan.name, child);
-    const signal = this.broken.get(plan.name);
-    if (signal !== undefined) setImmediate(() => this.end(plan.name, signal));
-    return child as unknown as ChildProcess;
-  };
-
-  end(name: string, signal: string | null) {
-    const child = this.running.get(name);
-    this.running.delete(name);
-    child?.emit('exit', signal ? null : 1, signal);
-  }
-}
+import { turns, VirtualClock } from '../harness/clock.ts';
+import { PaperMachine } from '../harness/paper-machine.ts';
 
 function setUp(isReady: () => Promise<boolean> = async () => true) {
-  const clock = new TestClock();
-  const machine = new Machine();
-  const children = ['sip', 'worker', 'control'].map((name) => ({ name, argv: [name], environment: {} }));
-  const parts = { clock, log: silentLog, start: machine.start, isReady };
+  const clock = new VirtualClock(0, turns);
+  const machine = new PaperMachine();
+  const children = ['sip', 'worker', 'control'].map((name) => ({ name, argv: [name], environment: {}, hangMs: null }));
+  const parts = { clock, log: silentLog, start: machine.start, cpuWaits: machine.cpuWaits, isReady };
   return { clock, machine, supervisor: new Supervisor({ children, drains: 'control', drainMs: 30_000 }, parts) };
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../../src/lib/clock.ts';
 import { Sensitive } from '../../src/lib/sensitive.ts';
 import { createEgress, type NativeEgress } from '../../src/worker/egress.ts';
 import type { EgressDestination } from '../../src/worker/limits.ts';
+import { VirtualClock } from '../harness/clock.ts';
 
 type Request = Parameters<NativeEgress['send']>[0];
 type Answer = NonNullable<ReturnType<NativeEgress['takeAnswer']>>;
@@ -46,26 +46,6 @@ class Places implements NativeEgress {
   }
 }
 
-class TestClock implements Clock {
-  #now = 0;
-  readonly #timers = new Set<{ at: number; fire: () => void }>();
-  now() {
-    return this.#now;
-  }
-  startTimer(delayMs: number, fire: () => void) {
-    const timer = { at: this.#now + delayMs, fire };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-  advance(ms: number) {
-    this.#now += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.at > this.#now || !this.#timers.delete(timer)) continue;
-      timer.fire();
-    }
-  }
-}
-
 const DESTINATIONS: readonly EgressDestination[] = [
   { host: '127.0.0.1', port: 80, tls: false, caFile: null, fields: ['pan'] },
 ];
@@ -81,7 +61,7 @@ const order = (url = 'http://127.0.0.1/a') => ({
 
 function make(free: number) {
   const native = new Places(free);
-  const clock = new TestClock();
+  const clock = new VirtualClock();
   return { native, clock, egress: createEgress({ native, destinations: DESTINATIONS, clock }) };
 }
 
@@ -135,14 +115,14 @@ describe('sending for control', () => {
   it('waits for a place, in order, and takes the waiting off the time limit', async () => {
     const { native, clock, egress } = make(1);
     const all = [1, 2, 3].map(() => egress.send(order(), 7));
-    clock.advance(400);
+    await clock.advance(400);
     expect(native.sent.map((r) => r.id)).toEqual([1]);
     native.answer(1);
     expect(native.sent.map((r) => [r.id, r.timeoutMs])).toEqual([
       [1, 1000],
       [2, 600],
     ]);
-    clock.advance(700);
+    await clock.advance(700);
     native.answer(2);
     expect((await Promise.all(all)).map((sent) => sent.kind)).toEqual(['answered', 'answered', 'notSent']);
     expect(native.free).toBe(1);
@@ -151,7 +131,7 @@ describe('sending for control', () => {
   it('calls a request that native code lost unknown, and one that never began not sent', async () => {
     const { clock, egress } = make(1);
     const [lost, waited] = [egress.send(order(), 7), egress.send(order(), 7)];
-    clock.advance(7000);
+    await clock.advance(7000);
     expect((await lost).kind).toBe('noAnswer');
     expect((await waited).kind).toBe('notSent');
   });
@@ -182,7 +162,7 @@ describe('sending for control', () => {
       { ...place, paths: ['/signed'], sign: { ...sign, secret } },
     ];
     const native = new Places(2);
-    const egress = createEgress({ native, destinations, clock: new TestClock() });
+    const egress = createEgress({ native, destinations, clock: new VirtualClock() });
     expect(native.signs).toEqual([{ ...sign, kind: 1, encoding: 1, secret: 'between gateway and worker' }]);
     void egress.send(order('http://127.0.0.1/a'), 7);
     void egress.send(order('http://127.0.0.1/signed'), 7);
@@ -192,14 +172,14 @@ describe('sending for control', () => {
       createEgress({
         native: new Places(1),
         destinations: [{ ...place, sign: { ...sign, secret, header: 'Host' } }],
-        clock: new TestClock(),
+        clock: new VirtualClock(),
       });
     expect(wrong).toThrow('signature for 127.0.0.1: header Host');
   });
 
   it('names the file of authorities that it cannot read, at start', () => {
     const destinations = [{ host: 'a', port: 1, tls: true, caFile: '/nowhere/ca.pem' }];
-    const start = () => createEgress({ native: new Places(1), destinations, clock: new TestClock() });
+    const start = () => createEgress({ native: new Places(1), destinations, clock: new VirtualClock() });
     expect(start).toThrow('/nowhere/ca.pem');
   });
 });

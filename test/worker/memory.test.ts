@@ -1,17 +1,14 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
 import { mkdtempSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MediaEvent, NegotiatedMedia } from '../../src/app/ports.ts';
+import type { MediaEvent } from '../../src/app/ports.ts';
 import { RtpPhone } from '../../src/caller/rtp-phone.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLog } from '../../src/lib/log.ts';
-import { Sensitive } from '../../src/lib/sensitive.ts';
-import { createMediaClient, type MediaClient } from '../../src/media/client.ts';
+import type { MediaClient } from '../../src/media/client.ts';
+import { clientOf, forkWorker, PacketPhone, plainMedia, until } from '../harness/media.ts';
 import { canScan, scanMemory } from '../harness/memory-scan.ts';
 import { watchCard } from '../harness/process-watch.ts';
 
@@ -49,23 +46,14 @@ const folder = mkdtempSync(join(tmpdir(), 'hushtone-memory-'));
 const gateways = new Map<'plain' | 'tls', Gateway>();
 let worker: ChildProcess;
 let client: MediaClient;
-let phone: Socket;
-let sequence = 1;
-let timestamp = 1000;
+let phone: PacketPhone;
 
-async function until(holds: () => boolean, limitMs = 30_000): Promise<void> {
-  for (let waited = 0; !holds(); waited += 5) {
-    if (waited > limitMs) throw new Error('it did not come');
-    await new Promise((resolve) => systemClock.startTimer(5, () => resolve(null)));
-  }
-}
-
-const run = (file: string, args: readonly string[]) =>
-  fork(new URL(file, import.meta.url), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
+const GATEWAY = new URL('./gateway-process.ts', import.meta.url);
 
 async function startGateway(kind: 'plain' | 'tls'): Promise<Gateway> {
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-  const child = run('./gateway-process.ts', kind === 'tls' ? [cert, key] : []);
+  const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
+  const child = fork(GATEWAY, kind === 'tls' ? [cert, key] : [], { stdio: [...stdio], execArgv: [] });
   const gateway = { process: child, url: '', received: '', signature: '' };
   child.on('message', (message: { port?: number; received?: string; signature?: string }) => {
     if (message.port !== undefined)
@@ -94,22 +82,9 @@ beforeAll(async () => {
     sign: { header: 'X-Signature', prefix: '', suffix: '', ...SIGNS[kind] },
   }));
   const socketPath = join(folder, 'worker.sock');
-  worker = run('./worker-process.ts', [socketPath, String(PORT_FIRST), JSON.stringify(destinations)]);
-  let isReady = false;
-  worker.on('message', () => {
-    isReady = true;
-  });
-  await until(() => isReady);
-  const secret = new Sensitive('worker secret', 'between us');
-  client = createMediaClient({
-    workers: [{ socketPath, secret }],
-    locale: 'en-US',
-    clock: systemClock,
-    log: silentLog,
-  });
-  await until(() => client.readyWorkers() === 1);
-  phone = createSocket('udp4');
-  await new Promise<void>((resolve) => phone.bind(0, '127.0.0.1', resolve));
+  worker = forkWorker(socketPath, PORT_FIRST, destinations);
+  client = await clientOf(socketPath);
+  phone = await PacketPhone.open();
 }, 60_000);
 
 afterAll(() => {
@@ -119,41 +94,7 @@ afterAll(() => {
   for (const gateway of gateways.values()) gateway.process.kill();
 });
 
-/** One key as telephone-event packets of a phone. */
-function press(port: number, key: string): void {
-  timestamp += 1600;
-  for (const [end, duration] of [
-    [0, 160],
-    [0x80, 800],
-    [0x80, 800],
-  ] as const) {
-    const packet = Buffer.alloc(16);
-    packet[0] = 0x80;
-    packet[1] = 101;
-    packet.writeUInt16BE(sequence++ & 0xffff, 2);
-    packet.writeUInt32BE(timestamp, 4);
-    packet.writeUInt32BE(7777, 8);
-    packet[12] = '0123456789*#'.indexOf(key);
-    packet[13] = end | 10;
-    packet.writeUInt16BE(duration, 14);
-    phone.send(packet, port, '127.0.0.1');
-  }
-}
-
-function media(): NegotiatedMedia {
-  return {
-    remoteAddress: '127.0.0.1',
-    remotePort: (phone.address() as AddressInfo).port,
-    codec: 'PCMU',
-    sendPayloadType: 0,
-    receivePayloadType: 0,
-    sendEventPayloadType: 101,
-    receiveEventPayloadType: 101,
-    ptimeMs: 20,
-    direction: 'sendrecv',
-    dtmf: 'auto',
-  };
-}
+const media = () => plainMedia(phone.port);
 
 /** Keys a card into a new call of this name; the payment is left open. */
 async function keyCard(name: string): Promise<void> {
@@ -169,7 +110,7 @@ async function keyCard(name: string): Promise<void> {
   ] as const;
   for (const [field, lengthMin, lengthMax, keys] of fields) {
     await client.openField(ids.paymentId, { field, lengthMin, lengthMax, brands: ['visa'] });
-    for (const key of keys) press(local.port, key);
+    for (const key of keys) phone.press(local.port, key);
     await until(() => events.some((event) => event.kind === 'fieldEnded' && event.field === field));
   }
 }

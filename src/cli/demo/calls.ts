@@ -5,7 +5,8 @@ import { fieldsFor } from '../../card/fields.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { writeWav } from '../../lib/wav.ts';
 import type { FieldName, Flow } from '../../session/flow.ts';
-import { type Api, CallRecords, fieldWords, isWorthALine, tellEvent, tellProgress } from './records.ts';
+import type { Api } from './events.ts';
+import { CallRecords, fieldWords, isWorthALine, tellEvent, tellProgress } from './records.ts';
 import type { Entry, TimeLine } from './time-line.ts';
 
 /*

@@ -1,4 +1,10 @@
-import type { Api } from './records.ts';
+/** The server whose API is asked. */
+export interface Api {
+  /** `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Asked for where the server has keys. */
+  readonly key: string | null;
+}
 
 /** An event of the server's stream: recorded ones have an id. */
 export interface StreamEvent {

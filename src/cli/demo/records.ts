@@ -2,7 +2,7 @@ import { brandLabel } from '../../card/brands.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatAmount } from '../../money/amount.ts';
 import type { FieldName } from '../../session/flow.ts';
-import { eventsOf } from './events.ts';
+import { type Api, eventsOf } from './events.ts';
 import type { Entry } from './time-line.ts';
 
 /*
@@ -135,13 +135,6 @@ export function isWorthALine({ length, valid, ended }: Progress): boolean {
 
 export function amountOf({ amountMinor, currency }: Pick<Payment, 'amountMinor' | 'currency'>): string {
   return amountMinor === null ? currency : `${formatAmount(amountMinor, currency)} ${currency}`;
-}
-
-export interface Api {
-  /** `http://127.0.0.1:8080`. */
-  readonly url: string;
-  /** Asked for where the server has keys. */
-  readonly key: string | null;
 }
 
 export interface Told {

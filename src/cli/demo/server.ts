@@ -10,7 +10,7 @@ import { readConfig } from '../../config/read.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Flow } from '../../session/flow.ts';
 import { freeTcpPort } from '../../supervisor/ports.ts';
-import type { Api } from './records.ts';
+import type { Api } from './events.ts';
 
 /** The server that the demo calls: one that runs already, or one of its own. */
 export interface DemoServer {

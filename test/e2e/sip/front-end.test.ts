@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +10,8 @@ import { silentLog } from '../../../src/lib/log.ts';
 import { Sensitive } from '../../../src/lib/sensitive.ts';
 import { createSipFrontEnd, type SipFrontEnd } from '../../../src/sip/front-end.ts';
 import { checkProfiles } from '../../../src/sip/profiles.ts';
+import { freeMediaPort, freeUdpPort } from '../../harness/free-ports.ts';
+import { until } from '../../harness/until.ts';
 import { profileText } from '../../sip/profile-text.ts';
 import { CALLED, CALLERS } from './scenarios.ts';
 
@@ -20,7 +22,9 @@ import { CALLED, CALLERS } from './scenarios.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const SIPP = '/usr/bin/sipp';
-const PORTS = { admin: 19_022, sip: 19_060, caller: 19_062, called: 19_070 } as const;
+/** Where it says that it listens, once it does. */
+const READY = /SIP on udp:127\.0\.0\.1:(\d+); applications on 127\.0\.0\.1:(\d+)/;
+const READY_MS_MAX = 10_000;
 const SECRET = 'only for this test';
 const LOCAL = { address: '127.0.0.1', port: 19_500 };
 const SIPP_LIMIT_S = 20;
@@ -28,6 +32,8 @@ const SIPP_LIMIT_S = 20;
 const folder = mkdtempSync(join(tmpdir(), 'hushtone-sip-'));
 let server: ChildProcess;
 let frontEnd: SipFrontEnd;
+let sipPort = 0;
+let calledPort = 0;
 
 interface Taken {
   readonly call: IncomingCall;
@@ -82,20 +88,34 @@ interface Run {
   readonly output: string;
 }
 
-function sipp(scenario: string, options: readonly string[]): Promise<Run> {
-  const file = join(folder, `${Math.random().toString(36).slice(2)}.xml`);
-  writeFileSync(file, scenario);
-  const limits = ['-m', '1', '-nostdin', '-timeout', `${SIPP_LIMIT_S}s`, '-timeout_error', '-trace_err', '-trace_msg'];
-  return new Promise((resolve) => {
-    execFile(SIPP, ['-sf', file, ...limits, ...options], { cwd: folder }, (error, stdout, stderr) => {
+interface Sipp {
+  readonly ended: Promise<Run>;
+  /** So many of its messages, sent and received, hold this line. */
+  saw(line: RegExp, times: number): Promise<void>;
+}
+
+async function sipp(scenario: string, options: readonly string[], port: number): Promise<Sipp> {
+  const name = join(folder, Math.random().toString(36).slice(2));
+  const messages = `${name}.log`;
+  writeFileSync(`${name}.xml`, scenario);
+  const limits = ['-m', '1', '-nostdin', '-timeout', `${SIPP_LIMIT_S}s`, '-timeout_error', '-trace_err'];
+  const trace = ['-trace_msg', '-message_file', messages];
+  const own = ['-p', String(port), '-mp', String(await freeMediaPort())];
+  const ended = new Promise<Run>((resolve) => {
+    const argv = ['-sf', `${name}.xml`, ...limits, ...trace, ...own, ...options];
+    execFile(SIPP, argv, { cwd: folder }, (error, stdout, stderr) => {
       resolve({ ok: error === null, output: `${stdout.slice(-3000)}\n${stderr.slice(-3000)}` });
     });
   });
+  const count = (line: RegExp) =>
+    existsSync(messages) ? [...readFileSync(messages, 'latin1').matchAll(new RegExp(line, 'gm'))].length : 0;
+  return { ended, saw: (line, times) => until(`SIPp saw ${line.source}`, () => count(line) >= times) };
 }
 
-const caller = (scenario: string, address = '127.0.0.1') =>
-  sipp(scenario, [`127.0.0.1:${PORTS.sip}`, '-i', address, '-p', String(PORTS.caller)]);
-const called = (scenario: string) => sipp(scenario, ['-i', '127.0.0.1', '-p', String(PORTS.called)]);
+const starts = async (scenario: string, address = '127.0.0.1') =>
+  sipp(scenario, [`127.0.0.1:${sipPort}`, '-i', address], await freeUdpPort());
+const caller = async (scenario: string, address?: string) => (await starts(scenario, address)).ended;
+const called = (scenario: string) => sipp(scenario, ['-i', '127.0.0.1'], calledPort);
 
 function expectPassed(run: Run): void {
   expect(run.ok ? 'passed' : run.output).toBe('passed');
@@ -106,18 +126,25 @@ const isReady = existsSync(SIPP) && existsSync(join(ROOT, 'src/cli/sip-server.ts
 
 describe.skipIf(!isReady)('the front end behind the embedded server', () => {
   beforeAll(async () => {
-    const args = ['--admin', `127.0.0.1:${PORTS.admin}`, '--secret', SECRET];
-    const sip = ['--sip', `udp:127.0.0.1:${PORTS.sip}`];
-    server = spawn(process.execPath, [join(ROOT, 'src/cli/hushtone.js'), 'sip-server', ...args, ...sip], {
-      stdio: ['pipe', 'ignore', 'inherit'],
+    const args = ['--admin', '127.0.0.1:0', '--secret', SECRET, '--sip', 'udp:127.0.0.1:0'];
+    server = spawn(process.execPath, [join(ROOT, 'src/cli/hushtone.js'), 'sip-server', ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
+    let said = '';
+    server.stdout?.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+    await until('the SIP server listens', () => READY.test(said), { limitMs: READY_MS_MAX });
+    const [, sip, admin] = READY.exec(said) ?? [];
+    sipPort = Number(sip);
+    calledPort = await freeUdpPort();
     const checked = checkProfiles(
       [{ file: 'test.yaml', text: profileText({ addresses: ['127.0.0.1'], waitMs: 5000 }) }],
       null,
     );
     if (!checked.ok) throw new Error('the profile of this test has faults');
     frontEnd = createSipFrontEnd({
-      server: { host: '127.0.0.1', port: PORTS.admin, secret: new Sensitive('admin secret', SECRET) },
+      server: { host: '127.0.0.1', port: Number(admin), secret: new Sensitive('admin secret', SECRET) },
       profiles: checked.profiles,
       secrets: new Map(),
       clock: systemClock,
@@ -198,12 +225,12 @@ describe.skipIf(!isReady)('the front end behind the embedded server', () => {
 
   it('takes a REFER, believes its word, and sends both NOTIFYs', async () => {
     const taken = nextCall();
-    const run = caller(CALLERS.refers);
+    const run = await starts(CALLERS.refers);
     const { leg, transfers } = await taken;
-    while (transfers.length === 0) await new Promise(setImmediate);
-    await new Promise<void>((resolve) => systemClock.startTimer(200, resolve));
+    // The first NOTIFY came, and its answer went; the second tells how it ended, and goes before the BYE.
+    await run.saw(/^CSeq: \d+ NOTIFY/, 2);
     await leg.hangUp();
-    expectPassed(await run);
+    expectPassed(await run.ended);
     expect(transfers).toEqual([{ target: 'sip:back@127.0.0.1:19060', identified: true }]);
   });
 
@@ -218,7 +245,7 @@ describe.skipIf(!isReady)('the front end behind the embedded server', () => {
     frontEnd.dial({
       callId: 'ca_1',
       legId: 'le_1',
-      target: `sip:queue@127.0.0.1:${PORTS.called}`,
+      target: `sip:queue@127.0.0.1:${calledPort}`,
       from: '+15550100',
       local: LOCAL,
       context: { reference: 'INV-7' },
@@ -227,23 +254,23 @@ describe.skipIf(!isReady)('the front end behind the embedded server', () => {
 
   /** SIPp needs a moment to listen; over UDP the INVITE is sent again until it does. */
   it('dials a target with the context and hangs up', async () => {
-    const run = called(CALLED.answers);
+    const run = await called(CALLED.answers);
     const { leg, media } = await dial(10_000);
     expect(media).toMatchObject({ codec: 'PCMU', direction: 'sendrecv', sendEventPayloadType: 101 });
-    await new Promise<void>((resolve) => systemClock.startTimer(300, resolve));
+    await run.saw(/^ACK sip:/, 1);
     await leg.hangUp();
-    expectPassed(await run);
+    expectPassed(await run.ended);
   });
 
   it('says how a target refused', async () => {
-    const run = called(CALLED.isBusy);
+    const run = await called(CALLED.isBusy);
     await expect(dial(10_000)).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 486 } });
-    expectPassed(await run);
+    expectPassed(await run.ended);
   });
 
   it('cancels a target that does not answer in time', async () => {
-    const run = called(CALLED.neverAnswers);
+    const run = await called(CALLED.neverAnswers);
     await expect(dial(3_000)).rejects.toMatchObject({ code: 'TRANSFER_FAILED', detail: { status: 408 } });
-    expectPassed(await run);
+    expectPassed(await run.ended);
   });
 });

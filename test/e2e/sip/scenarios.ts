@@ -231,7 +231,6 @@ export const CALLED = {
     response('180 Ringing', { tag: true }),
     response('200 OK', { tag: true, body: SDP('sendrecv', 1) }),
     received('ACK'),
-    pause(100),
     received('BYE'),
     response('200 OK'),
   ]),

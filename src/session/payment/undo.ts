@@ -1,8 +1,5 @@
-import { unreachable } from '../lib/assert.ts';
-import type { Result } from './payment.ts';
-
-/** Why a charge is undone; the last three only where authorize and capture are apart. */
-export type UndoCause = 'hungUp' | 'hungUpBeforeCapture' | 'captureRefused' | 'captureUnknown';
+import { unreachable } from '../../lib/assert.ts';
+import type { Result, UndoCause } from './state.ts';
 
 /** Proved not charged. */
 export function voidedResult(cause: UndoCause): Result {
