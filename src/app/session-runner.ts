@@ -19,7 +19,6 @@ import { PaymentRecord } from './session/record.ts';
 import { Timers } from './session/timers.ts';
 import { WorkerWait } from './session/worker-wait.ts';
 
-export { INPUTS_MAX } from './session/inputs.ts';
 export type { RunnerCall, RunnerDeps } from './session/parts.ts';
 export { WORKER_AWAY_MS_MAX } from './session/worker-wait.ts';
 

@@ -17,9 +17,7 @@ import type {
   Words,
 } from './payment/state.ts';
 
-export { SAFE_RETRIES_MAX, SAFE_RETRY_DELAY_MS } from './payment/charge.ts';
-export { ANNOUNCE_MS_MAX } from './payment/end.ts';
-export { RESOLVE_DELAY_MS } from './payment/outputs.ts';
+export { SAFE_RETRIES_MAX } from './payment/charge.ts';
 export type {
   Charge,
   Known,
