@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BARESIP_MODULES, Baresip, type MediaEncryption } from '../harness/baresip.ts';
+import { Authority } from '../harness/certificates.ts';
 import { CARDS, call, charges, type PaymentSeen, paymentNow, paymentOf } from '../harness/payer.ts';
-import { QUICK_FLOW, TestServer } from '../harness/server.ts';
+import { freePorts, QUICK_FLOW, TestServer } from '../harness/server.ts';
 
 /*
  * A real telephone, baresip with its own SRTP, pays against the whole server over loopback; and the media worker dies while
@@ -25,11 +26,11 @@ const PATIENT_FLOW = {
   completeInterDigitTimeoutMs: 2_000,
 } as const;
 
-async function startServer(srtp: string, flows: object = {}): Promise<TestServer> {
+async function startServer(srtp: string, flows: object = {}, sip: object = {}): Promise<TestServer> {
   const profile = CARRIER.replace(/^ {2}srtp: .*$/m, `  srtp: ${srtp}`);
   const server = await TestServer.start({
     files: { 'profiles/carrier-trunk.yaml': profile },
-    config: { sip: { profiles: 'profiles' }, flows: { default: PATIENT_FLOW, ...flows } },
+    config: { sip: { profiles: 'profiles', ...sip }, flows: { default: PATIENT_FLOW, ...flows } },
   });
   return server;
 }
@@ -59,18 +60,27 @@ const keysIn = (text: string) => [...text.matchAll(/inline:([A-Za-z0-9+/=]{20,})
 
 describe.skipIf(BARESIP_MODULES === null)('a caller with baresip', () => {
   let server: TestServer;
+  let authority: Authority;
+  let tlsPort = 0;
 
   beforeAll(async () => {
-    server = await startServer('prefer');
+    authority = new Authority();
+    const { certificate, key } = authority.certificate({ names: ['IP:127.0.0.1'] });
+    const [port = 0, wssPort = 0] = await freePorts(2);
+    tlsPort = port;
+    server = await startServer('prefer', {}, { tls: { port, wssPort, certificate, key } });
   });
 
   afterAll(async () => {
     await server.stop();
+    authority.close();
   });
 
-  async function pays(encryption: MediaEncryption, protocol: string): Promise<void> {
+  /** Over TLS where `secure`: then the keys of its media are as secret as these. */
+  async function pays(encryption: MediaEncryption, protocol: string, secure: boolean): Promise<void> {
     const reference = `SRTP-${encryption}`;
-    const phone = await Baresip.call(uriOf(server, reference), encryption);
+    const uri = uriOf(server, reference).replace(`:${server.ports.udp};`, secure ? `:${tlsPort};transport=tls;` : '$&');
+    const phone = await Baresip.call(uri, encryption, secure ? authority.file : undefined);
     try {
       await phone.until(/Call established/);
       await keyCard(server, phone, reference);
@@ -80,6 +90,7 @@ describe.skipIf(BARESIP_MODULES === null)('a caller with baresip', () => {
 
       const [offered, answered] = phone.output.split(/^SIP\/2\.0 200 OK/m);
       expect(offered).toContain(` ${protocol} `);
+      expect(offered).toContain(`Via: SIP/2.0/${secure ? 'TLS' : 'UDP'} `);
       expect(answered).toMatch(new RegExp(`m=audio \\d+ ${protocol} `));
       expect(answered).toMatch(/^a=crypto:1 \w+ inline:/m);
       expect(phone.output).toMatch(/SRTP is Enabled/);
@@ -93,8 +104,8 @@ describe.skipIf(BARESIP_MODULES === null)('a caller with baresip', () => {
     }
   }
 
-  it('pays by keys over SRTP, offered as RTP/SAVP and as RTP/AVP with keys', async () => {
-    await Promise.all([pays('srtp-mand', 'RTP/SAVP'), pays('srtp', 'RTP/AVP')]);
+  it('pays by keys over SRTP, offered as RTP/SAVP, over TLS, and as RTP/AVP with keys', async () => {
+    await Promise.all([pays('srtp-mand', 'RTP/SAVP', true), pays('srtp', 'RTP/AVP', false)]);
     const over = async () => (await server.get('/metrics')).text.includes('hushtone_calls_active 0');
     await server.until('both legs have ended', over);
     const { text } = await server.get('/metrics');

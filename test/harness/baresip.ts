@@ -49,19 +49,24 @@ export class Baresip {
     }
   }
 
-  /** Starts one that calls `uri` at once. */
-  static call(uri: string, encryption: MediaEncryption): Promise<Baresip> {
-    return Baresip.#start('caller', encryption, ['-e', `/dial ${uri}`]);
+  /** Starts one that calls `uri` at once. `caFile`: whom it believes over TLS. */
+  static call(uri: string, encryption: MediaEncryption, caFile?: string): Promise<Baresip> {
+    const tls = caFile === undefined ? [] : [`sip_cafile ${caFile}`, 'sip_verify_server yes'];
+    return Baresip.#start('caller', encryption, { argv: ['-e', `/dial ${uri}`], config: tls });
   }
 
   /** Starts one that answers every call at once. */
   static async answering(encryption: MediaEncryption): Promise<Baresip> {
-    const phone = await Baresip.#start('callee', encryption, []);
+    const phone = await Baresip.#start('callee', encryption, { argv: [], config: [] });
     await phone.until(/baresip is ready/);
     return phone;
   }
 
-  static async #start(user: string, encryption: MediaEncryption, more: readonly string[]): Promise<Baresip> {
+  static async #start(
+    user: string,
+    encryption: MediaEncryption,
+    more: { readonly argv: readonly string[]; readonly config: readonly string[] },
+  ): Promise<Baresip> {
     const folder = mkdtempSync(join(tmpdir(), 'hushtone-baresip-'));
     const [sipPort, consolePort] = [await freePort(), await freePort()];
     const config = [
@@ -76,12 +81,13 @@ export class Baresip {
       'audio_source aubridge,silence',
       'audio_player aubridge,silence',
       'audio_alert aubridge,silence',
+      ...more.config,
     ];
     writeFileSync(join(folder, 'config'), `${config.join('\n')}\n`);
     const encoding = encryption === 'none' ? '' : `;mediaenc=${encryption}`;
     writeFileSync(join(folder, 'accounts'), `<sip:${user}@127.0.0.1>;regint=0;answermode=auto${encoding}\n`);
     writeFileSync(join(folder, 'contacts'), '');
-    const child = spawn('baresip', ['-4', '-s', '-f', folder, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('baresip', ['-4', '-s', '-f', folder, ...more.argv], { stdio: ['ignore', 'pipe', 'pipe'] });
     return new Baresip(folder, child, { sip: sipPort, console: consolePort });
   }
 

@@ -241,7 +241,7 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** Ports that are free for TCP now, no two the same, and none of a server's RTP. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = await freeTcpPort('127.0.0.1');
