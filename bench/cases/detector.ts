@@ -7,6 +7,7 @@ import { joinPrompts } from '../speech.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SHARED_DATA = join(ROOT, '../shared/data');
+const CORPUS = join(ROOT, '../shared/tools/dtmf/corpus.c');
 const SEED = '7';
 const HIT_MS_BEFORE = 25;
 const HIT_MS_AFTER = 80;
@@ -30,6 +31,9 @@ interface Press {
 interface Score {
   readonly hit: number;
   readonly asked: number;
+  /** Also of those that nobody can be asked to hear. */
+  readonly heard: number;
+  readonly presses: number;
   readonly wrong: number;
   readonly again: number;
   /** Runs of 16 presses without a fault among them, of all such runs. */
@@ -79,6 +83,8 @@ export function score(truth: string, detected: string): Score {
   return {
     hit: presses.filter((press) => press.isAsked && press.isHit).length,
     asked: presses.filter((press) => press.isAsked).length,
+    heard: presses.filter((press) => press.isHit).length,
+    presses: presses.length,
     wrong,
     again,
     cards,
@@ -107,6 +113,7 @@ const pressesIn = (detected: string) => detected.split('\n').filter((line) => li
 
 interface Tools {
   readonly detect: string;
+  readonly livePath: string;
   readonly spandsp: string;
   readonly folder: string;
 }
@@ -146,6 +153,68 @@ function reportCorpus({ detect, spandsp, folder }: Tools, report: Report): void 
     }
   }
   report({ metric: 'files where a CPU decides otherwise', value: differing, unit: 'files' });
+}
+
+/** ../shared/tools/dtmf/corpus.c, which leaves lost packets in and says which they are; three rows more. */
+function buildLossCorpus(folder: string): string {
+  let source = readFileSync(CORPUS, 'utf8');
+  for (const [from, to] of [
+    [/if \(c\.repeat_last\) memcpy.*?else memset.*?;/, ''],
+    [
+      /fwrite\(out, 2, total, f\); fclose\(f\);/,
+      '$& if (c.loss == 0) { remove(path); goto done; } snprintf(path, sizeof path, "%s/%s.lost", dir, name); f = fopen(path, "wb"); ' +
+        'fwrite(lost, 1, total / 160, f); fclose(f);',
+    ],
+    [/free\(x\); free\(out\);/, 'done: $&'],
+    [
+      'if (speech_samples) {',
+      'C("loss-5-60ms", c.loss = .05) C("loss-5-40ms", c.loss = .05; c.on_ms = c.off_ms = 40) ' +
+        'C("reject-23ms-loss-5", c.loss = .05; c.on_ms = 23; c.off_ms = 80) $&',
+    ],
+  ] as const) {
+    const changed = source.replace(from, to);
+    if (changed === source) throw new Error(`corpus.c has no ${from} any more`);
+    source = changed;
+  }
+  const [file, program] = [join(folder, 'loss-corpus.c'), join(folder, 'loss-corpus')];
+  writeFileSync(file, source);
+  run('gcc', '-O2', file, '-o', program, '-lm');
+  return program;
+}
+
+/** Lost packets go through the jitter buffer: ours is told what did not come; others hear what is played in its place. */
+function reportLivePath({ detect, livePath, spandsp, folder }: Tools, speech: string, report: Report): void {
+  const lossFolder = join(folder, 'loss');
+  mkdirSync(lossFolder, { recursive: true });
+  run(buildLossCorpus(lossFolder), lossFolder, SEED, speech);
+  const played = join(lossFolder, 'played.raw-live');
+  for (const file of readdirSync(lossFolder).filter((name) => name.endsWith('.lost'))) {
+    const name = file.slice(0, -5);
+    const [raw, lost] = [join(lossFolder, `${name}.raw`), join(lossFolder, file)];
+    const truth = readFileSync(join(lossFolder, `${name}.truth`), 'utf8');
+    const scores = {
+      ours: score(truth, run(livePath, raw, lost, played)),
+      'as played': score(truth, run(detect, played)),
+      spandsp: score(truth, run(spandsp, played)),
+    };
+    for (const peer of ['as played', 'spandsp'] as const) {
+      const [ours, theirs] = [scores.ours, scores[peer]];
+      const row = `concealed live path, ${name}`;
+      const [value, peerValue] = [ours, theirs].map((one) => percentOf(one.hit, one.asked));
+      report({ metric: `${row}: hit`, value: value ?? Number.NaN, unit: '%', peer, peerValue: peerValue ?? Number.NaN });
+      const [all, allOfPeer] = [ours, theirs].map((one) => percentOf(one.heard, one.presses));
+      report({
+        metric: `${row}: heard of all, however little came`,
+        value: all ?? Number.NaN,
+        unit: '%',
+        peer,
+        peerValue: allOfPeer ?? Number.NaN,
+      });
+      for (const kind of ['wrong', 'again'] as const) {
+        report({ metric: `${row}: ${kind}`, value: ours[kind], unit: 'presses', peer, peerValue: theirs[kind] });
+      }
+    }
+  }
 }
 
 function reportTalkOff({ detect, spandsp, folder }: Tools, report: Report): void {
@@ -242,14 +311,17 @@ export const bench: BenchCase = {
   async run(report) {
     const folder = join(scratch(), 'detector');
     mkdirSync(folder, { recursive: true });
+    const programs = buildNativeBench();
     const tools: Tools = {
-      detect: join(buildNativeBench(), 'detect'),
+      detect: join(programs, 'detect'),
+      livePath: join(programs, 'live_path'),
       spandsp: buildTool('dtmf/spandsp_oracle.c', ['-lspandsp', '-lm']),
       folder,
     };
     const speech = joinPrompts();
     execFileSync(buildTool('dtmf/corpus.c', ['-lm']), [folder, SEED, speech]);
     reportCorpus(tools, report);
+    reportLivePath(tools, speech, report);
     if (existsSync(SHARED_DATA) && statSync(SHARED_DATA).isDirectory()) {
       reportTalkOff(tools, report);
       reportRecordings(tools, report);

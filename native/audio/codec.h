@@ -29,8 +29,8 @@ class AudioDecoder {
   // `out` has room for kDecodedSamplesMax. Returns the samples written; 0 where the payload cannot be decoded.
   virtual size_t Decode(std::span<const uint8_t> payload, int16_t* out) = 0;
   // In place of `count` samples (at most one frame) that did not come. `next`: the packet that begins right behind them,
-  // empty where there is none; it may carry a coarser copy of what was lost.
-  virtual void Conceal(std::span<const uint8_t> next, size_t count, int16_t* out) = 0;
+  // empty where there is none; it may carry a coarser copy of what was lost. True where that is what `out` has now.
+  virtual bool Conceal(std::span<const uint8_t> next, size_t count, int16_t* out) = 0;
   // As made, and nothing heard is left in it.
   virtual void Reset() = 0;
 };

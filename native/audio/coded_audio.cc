@@ -113,11 +113,12 @@ CodedAudio::Slot* CodedAudio::NextSlot() {
   return next;
 }
 
-void CodedAudio::Append(std::span<const int16_t> samples) {
+void CodedAudio::Append(std::span<const int16_t> samples, bool is_made_up) {
   const size_t dropped = std::min(skip_, samples.size());
   skip_ -= dropped;
   std::copy(samples.begin() + static_cast<ptrdiff_t>(dropped), samples.end(),
             decoded_.begin() + static_cast<ptrdiff_t>(decoded_count_));
+  std::fill_n(is_made_up_.begin() + static_cast<ptrdiff_t>(decoded_count_), samples.size() - dropped, is_made_up);
   decoded_count_ += samples.size() - dropped;
 }
 
@@ -135,29 +136,33 @@ void CodedAudio::DecodeNext() {
       spoken_ = true;
       lost_frames_ = 0;
       decode_at_ += static_cast<uint32_t>(count - passed) * scale_;
-      Append(std::span(samples.data() + passed, count - passed));
+      Append(std::span(samples.data() + passed, count - passed), false);
       return;
     }
   }
   const size_t count = until > 0 ? std::min(static_cast<size_t>(until), kFrameSamples) : kFrameSamples;
+  bool is_made_up = true;
   if (noise_.CoversFrom(decode_at_)) {
     noise_.Fill(samples.data(), count);
+    is_made_up = false;
   } else if (!spoken_) {
     std::fill_n(samples.begin(), count, int16_t{0});
   } else {
     const bool is_next = slot != nullptr && until == static_cast<int32_t>(count);
-    decoder_->Conceal(is_next ? std::span<const uint8_t>(slot->payload.data(), slot->bytes) : std::span<const uint8_t>{}, count,
-                      samples.data());
+    // The next packet says it again, where its codec does that.
+    const auto next = is_next ? std::span<const uint8_t>(slot->payload.data(), slot->bytes) : std::span<const uint8_t>{};
+    is_made_up = !decoder_->Conceal(next, count, samples.data());
     if (lost_frames_ < kHeardLostFrames) {
       ++lost_frames_;
       ++counters_.concealed_frames;
     }
   }
   decode_at_ += static_cast<uint32_t>(count) * scale_;
-  Append(std::span(samples.data(), count));
+  Append(std::span(samples.data(), count), is_made_up);
 }
 
 bool CodedAudio::Take(int16_t* out) {
+  made_up_ = 0;
   if (!playing_) {
     std::memset(out, 0, kFrameSamples * sizeof(int16_t));
     return false;
@@ -170,8 +175,14 @@ bool CodedAudio::Take(int16_t* out) {
   }
   while (decoded_count_ < kFrameSamples) DecodeNext();
   std::copy_n(decoded_.begin(), kFrameSamples, out);
+  constexpr size_t kPart = PlayoutBuffer::kSentSamples;
+  for (size_t i = 0; i < kFrameSamples / kPart; ++i) {
+    const auto part = is_made_up_.begin() + static_cast<ptrdiff_t>(i * kPart);
+    if (std::find(part, part + kPart, true) != part + kPart) made_up_ = static_cast<uint8_t>(made_up_ | 1U << i);
+  }
   decoded_count_ -= kFrameSamples;
   std::copy_n(decoded_.begin() + kFrameSamples, decoded_count_, decoded_.begin());
+  std::copy_n(is_made_up_.begin() + kFrameSamples, decoded_count_, is_made_up_.begin());
   return true;
 }
 

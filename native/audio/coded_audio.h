@@ -35,6 +35,8 @@ class CodedAudio {
   void Restart() { playing_ = false; }
   // Overwrites what was heard and what waits to be said.
   void Wipe();
+  // As PlayoutBuffer's.
+  uint8_t made_up() const { return made_up_; }
   uint32_t delay_ms() const { return target_samples_ / 8; }
   uint32_t delay_ms_max() const { return delay_ms() + kSlackMs; }
   uint32_t delay_ms_limit() const { return delay_samples_max_ / 8 + kSlackMs; }
@@ -62,7 +64,7 @@ class CodedAudio {
   // The packet at the decoding point, or the next one behind it.
   Slot* NextSlot();
   void DecodeNext();
-  void Append(std::span<const int16_t> samples);
+  void Append(std::span<const int16_t> samples, bool is_made_up);
 
   const Codec codec_;
   const uint32_t scale_;                              // Timestamp units in a sample.
@@ -80,6 +82,8 @@ class CodedAudio {
   size_t skip_ = 0;                                   // Samples to decode and not to play.
   size_t decoded_count_ = 0;
   std::array<int16_t, kDecodedSamplesMax + 2 * kFrameSamples> decoded_{};
+  std::array<bool, kDecodedSamplesMax + 2 * kFrameSamples> is_made_up_{};   // Of each of them.
+  uint8_t made_up_ = 0;
   std::array<Slot, kSlots> slots_{};
   std::array<int16_t, kWaitingMax> waiting_{};
   ComfortNoise noise_;

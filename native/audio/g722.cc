@@ -40,7 +40,7 @@ class G722Decoder final : public AudioDecoder {
     return count;
   }
 
-  void Conceal(std::span<const uint8_t>, size_t count, int16_t* out) override {
+  bool Conceal(std::span<const uint8_t>, size_t count, int16_t* out) override {
     if (lost_ == 0) {
       loss_ = before_;
       pitch_ = FindPitch(loss_);
@@ -48,6 +48,7 @@ class G722Decoder final : public AudioDecoder {
     WriteConcealed(loss_, pitch_, lost_, static_cast<uint32_t>(count), out);
     lost_ = std::min(lost_ + static_cast<uint32_t>(count), kConcealedMax);
     Remember(std::span(out, count));
+    return false;
   }
 
   void Reset() override {

@@ -20,6 +20,22 @@ constexpr int32_t kBitRate = 24000;
 // From 2 on an encoder can put redundancy into its packets; that made it 82 µs and 9.2 dB (at 5), so ours sends none.
 constexpr int32_t kComplexity = 1;
 
+// RFC 6716 §4.2.3: in SILK and hybrid packets the first bits of a frame say of each channel which of its 20 ms have a voice,
+// and behind them whether a coarser copy of the packet before follows.
+bool RepeatsTheOneBefore(std::span<const uint8_t> packet) {
+  constexpr uint8_t kCeltOnly = 0x80;               // RFC 6716 §3.1, table 2: configurations 16 to 31.
+  if ((packet[0] & kCeltOnly) != 0) return false;
+  const unsigned char* frames[48];
+  int16_t sizes[48];
+  if (opus_packet_parse(packet.data(), static_cast<int32_t>(packet.size()), nullptr, frames, sizes, nullptr) <= 0) return false;
+  if (sizes[0] == 0) return false;
+  constexpr int kSamplesOf20Ms = kRate / 50;
+  const int voices = std::max(1, opus_packet_get_samples_per_frame(packet.data(), kRate) / kSamplesOf20Ms);
+  const bool is_stereo = opus_packet_get_nb_channels(packet.data()) == 2;
+  const int first = frames[0][0];
+  return (first >> (7 - voices) & 1) != 0 || (is_stereo && (first >> (6 - 2 * voices) & 1) != 0);
+}
+
 class OpusDecoderBox final : public AudioDecoder {
  public:
   explicit OpusDecoderBox(OpusDecoder* state) : state_(state) {}
@@ -39,13 +55,15 @@ class OpusDecoderBox final : public AudioDecoder {
   }
 
   // The next packet may carry the lost one, coarser (RFC 6716 §2.1.7); without it the decoder goes on by itself.
-  void Conceal(std::span<const uint8_t> next, size_t count, int16_t* out) override {
+  bool Conceal(std::span<const uint8_t> next, size_t count, int16_t* out) override {
     const bool has_next = !next.empty() && opus_packet_get_nb_samples(next.data(), static_cast<int32_t>(next.size()), kRate) ==
                                                static_cast<int>(count);
     const auto bytes = has_next ? next : std::span<const uint8_t>{};
     const int samples = opus_decode(state_, has_next ? bytes.data() : nullptr, static_cast<int32_t>(bytes.size()), out,
                                     static_cast<int>(count), has_next ? 1 : 0);
-    if (samples != static_cast<int>(count)) std::fill_n(out, count, int16_t{0});
+    if (samples == static_cast<int>(count)) return has_next && RepeatsTheOneBefore(next);
+    std::fill_n(out, count, int16_t{0});
+    return false;
   }
 
   void Reset() override { (void)opus_decoder_ctl(state_, OPUS_RESET_STATE); }

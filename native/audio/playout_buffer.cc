@@ -151,6 +151,7 @@ void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) {
         lost_ = 0;
       }
       if (faded < fade) {
+        is_altered_ = true;
         int16_t under[kGranule];
         WriteConcealed(before, pitch_, fade_at + faded, kGranule, under);
         for (uint32_t n = 0; n < kGranule; ++n, ++faded) {
@@ -166,6 +167,8 @@ void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) {
       lost_ = kConcealedMax;
       pitch_ = 0;
     } else {
+      is_altered_ = true;
+      made_up_ = static_cast<uint8_t>(made_up_ | 1U << i / kSentSamples);
       if (lost_ == 0) {
         has_before = ReadBefore(timestamp, &before);
         pitch_ = has_before ? FindPitch(before) : 0;
@@ -185,6 +188,9 @@ void PlayoutBuffer::Conceal(uint64_t written, int16_t* out) {
 }
 
 bool PlayoutBuffer::Take(int16_t* out) {
+  static_assert(kSentSamples % kGranule == 0 && kFrameSamples % kSentSamples == 0);
+  is_altered_ = false;
+  made_up_ = 0;
   if (!playing_) {
     std::memset(out, 0, kFrameSamples * sizeof(int16_t));
     return false;

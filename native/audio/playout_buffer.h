@@ -46,6 +46,17 @@ class PlayoutBuffer {
   // Overwrites what was heard; the codes of in-band keys are digits too.
   void Wipe();
 
+  // Of the frame that Take gave last: bit i is set where a part of its i-th 5 ms did not come and was not announced to be
+  // silence, so that something else is played there.
+  uint8_t made_up() const { return made_up_; }
+  // Some of that frame is not played as it was sent: made up, or faded in behind what was.
+  bool is_altered() const { return is_altered_; }
+  // Its i-th 5 ms as they were sent; of those that came.
+  void ReadSent(uint32_t i, int16_t* out) const {
+    DecodeFrom(play_at_ - static_cast<uint32_t>(kFrameSamples) + i * kSentSamples, kSentSamples, out);
+  }
+  static constexpr uint32_t kSentSamples = 40;
+
   uint32_t delay_ms() const { return target_codes_ / 8; }
   // Of what comes early and is kept: now, and at most.
   uint32_t delay_ms_max() const { return delay_ms() + kSlackMs; }
@@ -72,6 +83,8 @@ class PlayoutBuffer {
   std::array<uint8_t, kRingCodes> codes_{};
   std::array<uint64_t, kGranules / 64> written_{};
   bool playing_ = false;
+  bool is_altered_ = false;
+  uint8_t made_up_ = 0;
   Law law_ = Law::kMu;
   uint32_t grid_ = 0;                               // Where a granule begins: streams begin at any timestamp.
   uint32_t play_at_ = 0;                            // Timestamp of the next sample to play.

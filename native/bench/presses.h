@@ -19,7 +19,7 @@
 namespace hushtone::bench {
 
 constexpr double kRate = 8000;
-constexpr double kRowHz[4] = {697, 770, 852, 941};              // ITU-T Q.23 §6 and §7.
+constexpr double kRowHz[4] = {697, 770, 852, 941};              // ITU-T Q.23.
 constexpr double kColumnHz[4] = {1209, 1336, 1477, 1633};
 constexpr char kKeys[] = "123A456B789C*0#D";
 constexpr double kFullScalePeak = 32768.0 / 1.4355;             // Of 0 dBm0: 3.14 dB under the largest sine, G.711.

@@ -117,7 +117,7 @@ struct EngineLimits {
   uint16_t port_last = 29999;
   uint32_t silence_event_ms = 30000;
   uint32_t jitter_ms_max = 200;
-  uint16_t masks_max = 1024;              // Payers at once with somebody masked on the line; 12 kB each, taken at start.
+  uint16_t masks_max = 1024;              // Payers at once with somebody masked on the line; 4 kB each, taken at start.
 };
 
 enum class MaskChange : uint8_t { kOpen = 0, kArmed = 1, kFailed = 2 };

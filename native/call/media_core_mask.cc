@@ -66,8 +66,10 @@ bool MediaCore::IsMaskHeard(const LegSlot& slot) {
 void MediaCore::StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, int16_t* masked) {
   Mask& mask = *slot.mask;
   if (!mask.proven) {
-    const ProofResult result = prove_mask_(mask.proof, mask.line, kProofFramesPerTurn);
+    if (mask.proof == nullptr) return;   // Waits for its turn.
+    const ProofResult result = prove_mask_(*mask.proof, mask.line, kProofFramesPerTurn);
     if (result == ProofResult::kRunning) return;
+    masks_.EndProof(&mask);
     if (result != ProofResult::kProven) {
       EmitMask(slot, MaskChange::kFailed, result);
       GiveMaskBack(slot);

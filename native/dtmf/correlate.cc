@@ -86,49 +86,59 @@ typedef int32_t Integers __attribute__((vector_size(32)));
   spectrum.column = at(4);
 }
 
+// Rounding makes the unit vectors grow or shrink: each turn brings them back by half of what is wrong with their square.
+[[gnu::always_inline]] inline void Turn(Phasors& rotation) {
+  Vector turn_re, turn_im, step_re, step_im;
+  Load(rotation.re, turn_re);
+  Load(rotation.im, turn_im);
+  Load(kTables.advance.re, step_re);
+  Load(kTables.advance.im, step_im);
+  const Vector next_re = turn_re * step_re - turn_im * step_im;
+  const Vector next_im = turn_re * step_im + turn_im * step_re;
+  const Vector mend = 1.5F - 0.5F * (next_re * next_re + next_im * next_im);
+  Store(rotation.re, next_re * mend);
+  Store(rotation.im, next_im * mend);
+}
+
 [[gnu::always_inline]] inline void Add(const Sums& sums, Spectrum& spectrum) {
-  Block& block = spectrum.ring[spectrum.blocks % kRingBlocks];
+  Ring& ring = spectrum.ring;
+  const size_t now = spectrum.blocks % kRingBlocks;
   Integers cosines, sines;
   std::memcpy(&cosines, sums.tone, sizeof cosines);
   std::memcpy(&sines, sums.tone + kTones, sizeof sines);
   constexpr float kScale = static_cast<float>(1.0 / kWaveScale);
   const Vector re = __builtin_convertvector(cosines, Vector) * kScale;
   const Vector im = __builtin_convertvector(sines, Vector) * kScale;
-  Vector turn_re, turn_im, step_re, step_im;
+  Vector turn_re, turn_im;
   Load(spectrum.rotation.re, turn_re);
   Load(spectrum.rotation.im, turn_im);
-  Load(kTables.advance.re, step_re);
-  Load(kTables.advance.im, step_im);
   Vector window_re = re * turn_re - im * turn_im;
   Vector window_im = re * turn_im + im * turn_re;
-  Store(block.tone.re, window_re);
-  Store(block.tone.im, window_im);
-  block.energy = static_cast<float>(static_cast<int64_t>(sums.energy));
-  block.band_energy = static_cast<float>(static_cast<int64_t>(sums.band_energy));
-  float energy = block.energy, band_energy = block.band_energy;
+  Store(ring.tone[now].re, window_re);
+  Store(ring.tone[now].im, window_im);
+  float energy = static_cast<float>(static_cast<int64_t>(sums.energy));
+  float band_energy = static_cast<float>(static_cast<int64_t>(sums.band_energy));
+  ring.energy[now] = energy;
+  ring.band_energy[now] = band_energy;
 #pragma GCC unroll 3
   for (size_t back = 1; back < kWindowBlocks; ++back) {
-    const Block& before = spectrum.ring[(spectrum.blocks - back) % kRingBlocks];
+    const size_t before = (spectrum.blocks - back) % kRingBlocks;
     Vector before_re, before_im;
-    Load(before.tone.re, before_re);
-    Load(before.tone.im, before_im);
+    Load(ring.tone[before].re, before_re);
+    Load(ring.tone[before].im, before_im);
     window_re += before_re;
     window_im += before_im;
-    energy += before.energy;
-    band_energy += before.band_energy;
+    energy += ring.energy[before];
+    band_energy += ring.band_energy[before];
   }
   const Vector power = window_re * window_re + window_im * window_im;
   Store(spectrum.power, power);
   spectrum.energy = energy;
   spectrum.band_energy = band_energy;
   Rank(power, spectrum);
-  // Rounding makes the unit vectors grow or shrink: each turn brings them back by half of what is wrong with their square.
-  const Vector next_re = turn_re * step_re - turn_im * step_im;
-  const Vector next_im = turn_re * step_im + turn_im * step_re;
-  const Vector mend = 1.5F - 0.5F * (next_re * next_re + next_im * next_im);
-  Store(spectrum.rotation.re, next_re * mend);
-  Store(spectrum.rotation.im, next_im * mend);
+  Turn(spectrum.rotation);
   ++spectrum.blocks;
+  ring.unheard[spectrum.blocks % kRingBlocks] = 0;
 }
 
 int32_t Saturate(int32_t value) { return value > 32767 ? 32767 : value < -32768 ? -32768 : value; }
@@ -238,6 +248,19 @@ TakeBlock TakeBlockOn(Cpu cpu) {
 #endif
   static_cast<void>(cpu);
   return TakePortable;
+}
+
+void PassBlock(Spectrum& spectrum) {
+  Turn(spectrum.rotation);
+  uint8_t& unheard = spectrum.ring.unheard[spectrum.blocks % kRingBlocks];
+  if (unheard < kUnheardMax) ++unheard;
+  ++spectrum.unheard;
+}
+
+void ForgetSound(Spectrum& spectrum) {
+  const uint8_t unheard = spectrum.ring.unheard[spectrum.blocks % kRingBlocks];
+  spectrum.ring = Ring{};
+  spectrum.ring.unheard[spectrum.blocks % kRingBlocks] = unheard;
 }
 
 const Phasors& Advance() { return kTables.advance; }

@@ -17,7 +17,7 @@ constexpr size_t kTones = 8;
 // As far back as a press is looked at: 80 ms.
 constexpr size_t kRingBlocks = 16;
 
-// ITU-T Q.23 §6 and §7: the frequencies, rows first.
+// ITU-T Q.23: the frequencies, rows first.
 constexpr std::array<float, kTones> kFrequenciesHz = {697, 770, 852, 941, 1209, 1336, 1477, 1633};
 
 // |1 - z^-2|² there, 4·sin²(2πf/8000): what `band_energy` makes of a tone's energy.
@@ -31,25 +31,30 @@ struct Phasors {
   alignas(32) Lanes im{};
 };
 
-struct Block {
-  Phasors tone;               // All blocks to one phase reference: a tone on its nominal frequency keeps its phase.
-  float energy = 0;           // Sum of squares.
-  float band_energy = 0;      // The same of x[n] - x[n-2]: 350 Hz at 0.30, the rows at 1.08 to 1.82, the columns at 2.65 to 3.68.
-};
-
 // Of four powers, to 22 bits: the strongest, the next, and which the strongest is.
 struct Strongest {
   float power = 0, other = 0;
   uint32_t index = 0;
 };
 
+// The last blocks, each at its number modulo kRingBlocks.
+struct Ring {
+  std::array<Phasors, kRingBlocks> tone{};          // All to one phase reference: a tone on its nominal frequency keeps its phase.
+  std::array<float, kRingBlocks> energy{};          // Sum of squares.
+  // The same of x[n] - x[n-2]: 350 Hz at 0.30, the rows at 1.08 to 1.82, the columns at 2.65 to 3.68.
+  std::array<float, kRingBlocks> band_energy{};
+  std::array<uint8_t, kRingBlocks> unheard{};       // Blocks of time that passed right before it and were not heard.
+};
+constexpr uint8_t kUnheardMax = 32;                 // More of them count as so many: 160 ms.
+
 struct Spectrum {
-  std::array<Block, kRingBlocks> ring{};
+  Ring ring;
   Phasors rotation;           // Of the block to come: what turned the one before, times Advance().
   alignas(32) Lanes power{};  // Square of the sum of the last four blocks, the window.
   float energy = 0, band_energy = 0;          // Of the window.
   Strongest row, column;
-  uint64_t blocks = 0;
+  uint64_t blocks = 0;        // Heard.
+  uint64_t unheard = 0;       // And time that passed without: what is heard now begins at their sum.
 };
 
 using TakeBlock = void (*)(const int16_t* samples, Spectrum& spectrum);
@@ -58,6 +63,11 @@ enum class Cpu : uint8_t { kPortable, kAvx2, kAvx512 };
 Cpu FastestCpu();
 // Of a CPU that this one is not: the portable one.
 TakeBlock TakeBlockOn(Cpu cpu);
+
+// A block that nobody heard: time passes, and with it the phase of every tone.
+void PassBlock(Spectrum& spectrum);
+// As if it had been silent before; time and phase go on.
+void ForgetSound(Spectrum& spectrum);
 
 const Phasors& Advance();
 void ResetSpectrum(Spectrum& spectrum);

@@ -44,6 +44,9 @@ constexpr uint32_t kHopsDoubtful = 8, kHopsLate = 14;
 // Q.24: an interruption of 10 ms is no new press. Real drop-outs reach 20 ms, a lost packet; a window hears the end of
 // a gap two blocks late.
 constexpr uint32_t kBridgeBlocks = 5;
+// Three packets of 20 ms lost in a row: as much as concealment fills. More is no gap within a press, but the end of it.
+constexpr uint32_t kUnheardBlocksMax = 12;
+static_assert(kUnheardBlocksMax < kUnheardMax);
 // Energy before the tone is taken over 15 ms: pauses are 30 ms and longer.
 constexpr size_t kBlocksBefore = 3;
 
@@ -77,7 +80,8 @@ void DtmfDetector::Reset() {
   filled_ = 0;
   run_ = Run{};
   pressed_ = false;
-  since_candidate_ = 0;
+  is_spoilt_ = false;
+  since_candidate_ = unheard_ = 0;
   others_ = 0;
   deaf_ = false;
   quiet_blocks_ = 0;
@@ -85,16 +89,16 @@ void DtmfDetector::Reset() {
 
 void DtmfDetector::Forget() {
   const bool was_on = pressed_ || deaf_;
-  const uint64_t blocks = spectrum_.blocks;
+  const uint64_t now = Now();
   Reset();
-  spectrum_.blocks = blocks;
+  spectrum_.blocks = now;
   deaf_ = was_on;
   asm volatile("" : : "r"(&spectrum_), "r"(pending_.data()) : "memory");
 }
 
 // Whole blocks are taken where they lie; only what a packet leaves over is kept.
 size_t DtmfDetector::Take(std::span<const int16_t> samples) {
-  if (filled_ == 0 && samples.size() >= kBlockSamples) {
+  if (filled_ == 0 && samples.size() >= kBlockSamples) {   // And none of it is spoilt.
     take_block_(samples.data(), spectrum_);
     filled_ = kBlockSamples;
     return kBlockSamples;
@@ -102,7 +106,7 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
   const size_t taken = std::min(samples.size(), kBlockSamples - filled_);
   std::copy_n(samples.begin(), taken, pending_.begin() + static_cast<ptrdiff_t>(filled_));
   filled_ += taken;
-  if (filled_ == kBlockSamples) take_block_(pending_.data(), spectrum_);
+  if (filled_ == kBlockSamples && !is_spoilt_) take_block_(pending_.data(), spectrum_);
   return taken;
 }
 
@@ -111,7 +115,7 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
 // sides have the same cosines and opposite sines.
 [[gnu::always_inline]] inline DtmfDetector::Two DtmfDetector::BestPowers(size_t row, size_t column) const {
   const auto block = [&](size_t back) __attribute__((always_inline)) -> const Phasors& {
-    return spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks].tone;
+    return spectrum_.ring.tone[(spectrum_.blocks - back) % kRingBlocks];
   };
   const auto both = [&](const Lanes& lanes) __attribute__((always_inline)) { return Two{lanes[row], lanes[column]}; };
   const Phasors &last = block(1), &third = block(2), &second = block(3), &first = block(4);
@@ -163,7 +167,7 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
   run_.least_share = std::min(run_.least_share, window.tone_energy / (window.energy + 1.0F));
   run_.other_rows += window.other_row;
   run_.other_columns += window.other_column;
-  run_.last_block = spectrum_.blocks;
+  run_.last_at = Now();
   ++run_.hops;
 }
 
@@ -172,16 +176,20 @@ void DtmfDetector::Begin(const Window& window) {
   run_.row = window.row;
   run_.column = window.column;
   run_.first_block = spectrum_.blocks;
+  run_.first_at = Now();
   run_.least_share = 1.0F;
   // The window is at least half tone, so the tone began in its second or third block: the three before those.
   float row_re = 0, row_im = 0, column_re = 0, column_im = 0;
   for (size_t back = kWindowBlocks; back < kWindowBlocks + kBlocksBefore; ++back) {
-    const Block& block = spectrum_.ring[(spectrum_.blocks - back) % kRingBlocks];
-    run_.energy_before += block.energy / static_cast<float>(kBlocksBefore);
-    row_re += block.tone.re[run_.row];
-    row_im += block.tone.im[run_.row];
-    column_re += block.tone.re[size_t{4} + run_.column];
-    column_im += block.tone.im[size_t{4} + run_.column];
+    // What was heard before a gap is not what was there before the tone.
+    if (spectrum_.ring.unheard[(spectrum_.blocks - back + 1) % kRingBlocks] > 0) break;
+    const size_t block = (spectrum_.blocks - back) % kRingBlocks;
+    const Phasors& tone = spectrum_.ring.tone[block];
+    run_.energy_before += spectrum_.ring.energy[block] / static_cast<float>(kBlocksBefore);
+    row_re += tone.re[run_.row];
+    row_im += tone.im[run_.row];
+    column_re += tone.re[size_t{4} + run_.column];
+    column_im += tone.im[size_t{4} + run_.column];
   }
   constexpr float kPerBlock = 2.0F / static_cast<float>(kBlockSamples * kBlocksBefore * kBlocksBefore);
   run_.row_before = (row_re * row_re + row_im * row_im) * kPerBlock;
@@ -200,26 +208,40 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
   const bool is_same = window.is_candidate && run_.hops > 0 && window.row == run_.row && window.column == run_.column;
   if (is_same) {
     others_ = 0;
-    since_candidate_ = 0;
+    since_candidate_ = unheard_ = 0;
     Extend(window);
   } else if (window.is_candidate && (!pressed_ || ++others_ >= 2)) {
     // While a press is on, one window of another key may be a click; two in a row are the next key.
     if (pressed_) out[count++] = Describe(false, true);
     pressed_ = false;
     others_ = 0;
-    since_candidate_ = 0;
+    since_candidate_ = unheard_ = 0;
     Begin(window);
   } else if (run_.hops > 0 && ++since_candidate_ > kBridgeBlocks) {
-    if (pressed_) out[count++] = Describe(false, true);
-    pressed_ = false;
-    others_ = 0;
-    run_ = Run{};
+    count += EndRun(out);
   }
   if (is_same && !pressed_ && Passes()) {
     pressed_ = true;
     out[count++] = Describe(true, false);
   }
   return count;
+}
+
+size_t DtmfDetector::EndRun(InbandPress* out) {
+  const size_t count = pressed_ ? 1 : 0;
+  if (pressed_) *out = Describe(false, true);
+  pressed_ = false;
+  others_ = 0;
+  run_ = Run{};
+  return count;
+}
+
+// A gap that nobody heard neither lengthens a press nor ends it, until it is longer than any loss that a press outlasts.
+size_t DtmfDetector::EndUnheardBlock(InbandPress* out) {
+  PassBlock(spectrum_);
+  // Then what was heard before it has nothing to do with what comes after.
+  if (spectrum_.ring.unheard[spectrum_.blocks % kRingBlocks] == kUnheardBlocksMax + 1) ForgetSound(spectrum_);
+  return run_.hops > 0 && ++unheard_ > kUnheardBlocksMax ? EndRun(out) : 0;
 }
 
 bool DtmfDetector::Passes() const {
@@ -233,8 +255,8 @@ bool DtmfDetector::Passes() const {
 InbandPress DtmfDetector::Describe(bool begins, bool ended) const {
   // The first candidate window has a little more than half of itself in the tone, and so has the last.
   constexpr uint64_t kHalfWindow = kWindowBlocks * kBlockSamples / 2;
-  const uint64_t first_end = run_.first_block * kBlockSamples;
-  const uint64_t last_end = run_.last_block * kBlockSamples;
+  const uint64_t first_end = run_.first_at * kBlockSamples;
+  const uint64_t last_end = run_.last_at * kBlockSamples;
   const uint64_t onset = first_end > kHalfWindow ? first_end - kHalfWindow : 0;
   const uint64_t end = last_end > kHalfWindow ? last_end - kHalfWindow : 0;
   const float windows = static_cast<float>(run_.hops) * kWindowBlocks * kBlockSamples;

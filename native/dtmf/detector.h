@@ -18,6 +18,8 @@
 //   pressed  candidate of the same key               pressed  -
 //   pressed  candidate of another key, twice         hearing  ended
 //   pressed  no candidate, longer than the bridge    quiet    ended
+//   any      samples that did not come (Miss)        same     -       neither heard nor quiet
+//   any      more of them than a press outlasts      quiet    ended, where it was pressed
 //
 // A press once reported is never taken back. Thresholds stand with their sources in detector.cc.
 #pragma once
@@ -26,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "dtmf/correlate.h"
 #include "dtmf/evidence.h"
@@ -55,16 +58,27 @@ class DtmfDetector {
       if (filled_ < kBlockSamples) return;
       filled_ = 0;
       InbandPress press[2];
-      const size_t count = EndBlock(press);
+      const size_t count = std::exchange(is_spoilt_, false) ? EndUnheardBlock(press) : EndBlock(press);
       for (size_t i = 0; i < count; ++i) report(press[i]);
     }
+  }
+
+  // So many samples did not come: whatever is played in their place says nothing of a press, neither that it is on nor that
+  // it has ended. A block is heard whole or not at all.
+  template <typename Report>
+  void Miss(size_t samples, Report&& report) {
+    for (filled_ += samples; filled_ >= kBlockSamples; filled_ -= kBlockSamples) {
+      InbandPress press[1];
+      if (EndUnheardBlock(press) > 0) report(press[0]);
+    }
+    is_spoilt_ = filled_ > 0;
   }
 
   // Ends a press that is still on, at the end of a stream. False where none is.
   bool Finish(InbandPress* press);
   // A candidate tone is on now: sooner and more readily than a press is reported. For the mask.
   bool HearsCandidate() const { return run_.hops > 0 && since_candidate_ == 0; }
-  uint64_t samples_fed() const { return spectrum_.blocks * kBlockSamples + filled_; }
+  uint64_t samples_fed() const { return Now() * kBlockSamples + filled_; }
   void Reset();
   // Reset, but a press that is on is not reported again when its tone goes on: deaf until it was quiet for a while.
   void Forget();
@@ -85,7 +99,10 @@ class DtmfDetector {
   };
 
   size_t Take(std::span<const int16_t> samples);
+  uint64_t Now() const { return spectrum_.blocks + spectrum_.unheard; }
   size_t EndBlock(InbandPress* out);
+  size_t EndUnheardBlock(InbandPress* out);
+  size_t EndRun(InbandPress* out);
   Window MakeWindow() const;
   Two BestPowers(size_t row, size_t column) const;
   void Extend(const Window& window);
@@ -99,7 +116,9 @@ class DtmfDetector {
   size_t filled_ = 0;
   Run run_;
   bool pressed_ = false;
-  uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key.
+  bool is_spoilt_ = false;                    // The pending block has samples that did not come.
+  uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key: heard, and not heard.
+  uint32_t unheard_ = 0;
   uint32_t others_ = 0;                       // Candidates of another key in a row.
   bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
   uint32_t quiet_blocks_ = 0;

@@ -76,10 +76,14 @@ struct Stretch {
   uint64_t first;
   size_t blocks;
 
-  const Block& at(size_t i) const { return spectrum.ring[(first + i) % kRingBlocks]; }
+  size_t place(size_t i) const { return (first + i) % kRingBlocks; }
+  const Phasors& tone(size_t i) const { return spectrum.ring.tone[place(i)]; }
+  // Blocks that were not heard between this one and the one before.
+  size_t unheard(size_t i) const { return i == 0 ? 0 : spectrum.ring.unheard[place(i)]; }
+  bool IsWhole() const { return spectrum.ring.unheard == decltype(spectrum.ring.unheard){}; }
   ComplexTwo tones(size_t i, size_t row, size_t column) const {
-    const Phasors& tone = at(i).tone;
-    return {Two{tone.re[row], tone.re[column]}, Two{tone.im[row], tone.im[column]}};
+    const Phasors& block = tone(i);
+    return {Two{block.re[row], block.re[column]}, Two{block.im[row], block.im[column]}};
   }
 };
 
@@ -99,12 +103,13 @@ constexpr Two kNone = {0.0F, 0.0F};
 void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones) {
   const size_t blocks = stretch.blocks;
   ComplexTwo heard[kRingBlocks], sums[kRingBlocks + 1];
+  const bool is_whole = stretch.IsWhole();
   ComplexTwo steps{kNone, kNone};
   Two all = kNone;
   for (size_t i = 0; i < blocks; ++i) {
     heard[i] = stretch.tones(i, row, column);
     all += Square(heard[i]);
-    if (i > 0) steps = steps + TimesConjugate(heard[i], heard[i - 1]);
+    if (i > 0 && (is_whole || stretch.unheard(i) == 0)) steps = steps + TimesConjugate(heard[i], heard[i - 1]);
   }
   const auto unit = [](const ComplexTwo& a) {
     const Complex first = Unit(Of(a, 0)), second = Unit(Of(a, 1));
@@ -116,6 +121,9 @@ void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones
     ComplexTwo turn{Two{1.0F, 1.0F}, kNone};
     sums[0] = ComplexTwo{kNone, kNone};
     for (size_t i = 0; i < blocks; ++i) {
+      if (!is_whole) {
+        for (size_t gap = stretch.unheard(i); gap > 0; --gap) turn = Times(turn, by);
+      }
       sums[i + 1] = sums[i] + TimesConjugate(heard[i], turn);
       turned = turn;
       turn = Times(turn, by);
@@ -125,7 +133,10 @@ void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones
   turn_back(step);
   const size_t half = blocks / 2, third = blocks / 3, middle = (blocks - third) / 2;
   const ComplexTwo lean = TimesConjugate(sums[blocks] - sums[blocks - half], sums[half]);
-  const float apart = 1.0F / static_cast<float>(blocks - half);
+  // From the middle of the first half to that of the second, in blocks of time: half · (blocks - half) where all were heard.
+  size_t way = half * (blocks - half);
+  for (size_t i = 1; i < blocks && !is_whole; ++i) way += stretch.unheard(i) * std::min({i, blocks - i, half});
+  const float apart = static_cast<float>(half) / static_cast<float>(way);
   step = unit(Times(step, ComplexTwo{Two{1.0F, 1.0F}, Two{Angle(Of(lean, 0)) * apart, Angle(Of(lean, 1)) * apart}}));
   turn_back(step);
   const ComplexTwo first_half = sums[half], second_half = sums[blocks] - sums[blocks - half];
@@ -198,6 +209,7 @@ Phasors Leak(size_t from, float off) {
 // caller's line adds (noise, a prompt, a dial tone) lies elsewhere or is spread wide.
 float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column, const Tone& high) {
   const Phasors low_leak = Leak(row, low.off), high_leak = Leak(column, high.off);
+  const bool is_whole = stretch.IsWhole();
   const auto at = [](const Phasors& phasors, size_t tone) { return Complex{phasors.re[tone], phasors.im[tone]}; };
   const Complex row_step = at(Advance(), row), column_step = at(Advance(), column);
   Lanes beside;
@@ -214,21 +226,29 @@ float Beside(const Stretch& stretch, size_t row, const Tone& low, size_t column,
     Complex row_turn = at(stretch.spectrum.rotation, row), column_turn = at(stretch.spectrum.rotation, column);
     Complex low_now = low.last, high_now = high.last;
     Four energies = {0.0F, 0.0F, 0.0F, 0.0F};
-    // Backwards, from the rotation of the block to come.
-    for (size_t i = stretch.blocks; i-- > 0;) {
-      const Phasors& block = stretch.at(i).tone;
-      const Four block_re = load(block.re), block_im = load(block.im);
+    const auto go_back = [&] {
       const Four back_re = turn_re * step_re + turn_im * step_im;
       turn_im = turn_im * step_re - turn_re * step_im;
       turn_re = back_re;
       row_turn = TimesConjugate(row_turn, row_step);
       column_turn = TimesConjugate(column_turn, column_step);
+    };
+    // Backwards, from the rotation of the block to come.
+    for (size_t i = stretch.blocks; i-- > 0;) {
+      const Phasors& block = stretch.tone(i);
+      const Four block_re = load(block.re), block_im = load(block.im);
+      go_back();
       const Complex l = TimesConjugate(low_now, row_turn), h = TimesConjugate(high_now, column_turn);
       const Four re = block_re * turn_re + block_im * turn_im - (l.re * low_re - l.im * low_im) - (h.re * high_re - h.im * high_im);
       const Four im = block_im * turn_re - block_re * turn_im - (l.re * low_im + l.im * low_re) - (h.re * high_im + h.im * high_re);
       energies += re * re + im * im;
       low_now = TimesConjugate(low_now, low.step);
       high_now = TimesConjugate(high_now, high.step);
+      for (size_t gap = is_whole ? 0 : stretch.unheard(i); gap > 0; --gap) {
+        go_back();
+        low_now = TimesConjugate(low_now, low.step);
+        high_now = TimesConjugate(high_now, high.step);
+      }
     }
     std::memcpy(beside.data() + side, &energies, sizeof energies);
   }
@@ -258,8 +278,8 @@ Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   const Tone &low = tones_heard[0], &high = tones_heard[1];
   float energy = 0, band_energy = 0;
   for (size_t i = 0; i < stretch.blocks; ++i) {
-    energy += stretch.at(i).energy;
-    band_energy += stretch.at(i).band_energy;
+    energy += spectrum.ring.energy[stretch.place(i)];
+    band_energy += spectrum.ring.band_energy[stretch.place(i)];
   }
   const auto count = static_cast<float>(stretch.blocks);
   const auto hops = static_cast<float>(run.hops);

@@ -14,7 +14,8 @@ namespace hushtone {
 struct Run {
   uint8_t row = 0, column = 0;          // Column 0 to 3.
   uint32_t hops = 0;                    // Candidate windows.
-  uint64_t first_block = 0, last_block = 0;   // Where the first and the last candidate window end.
+  uint64_t first_block = 0;             // Where the first candidate window ends, of the blocks heard.
+  uint64_t first_at = 0, last_at = 0;   // Where the first and the last one end, of all that passed.
   float tone_energy = 0, total_energy = 0;    // Sums over the windows.
   float least_share = 0;                // Tone to total in the worst window.
   float other_rows = 0, other_columns = 0;    // Sums of the next strongest to the strongest.

@@ -91,7 +91,7 @@ class KeySender {
  private:
   static constexpr uint32_t kFrameMs = 20;
   static constexpr uint32_t kRepeatsMs = 40;
-  static constexpr uint32_t kEdgeSamples = 8;         // 1 ms of rise and fall: no click, and ITU-T Q.24 asks for less than 7.
+  static constexpr uint32_t kEdgeSamples = 8;         // 1 ms of rise and fall: no click.
   // ITU-T Q.23.
   static constexpr std::array<double, 4> kRowHz{697, 770, 852, 941};
   static constexpr std::array<double, 4> kColumnHz{1209, 1336, 1477, 1633};

@@ -263,13 +263,36 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
   if (is_concealed) Add(counters.frames_concealed);
   heard_concealed_ = is_concealed || concealed_now_;   // FadeInSamples are fewer than a frame's.
   concealed_now_ = is_concealed;
-  detector_.Feed(heard_, [&](const InbandPress& press) {
+  Detect([&](const InbandPress& press) {
     if (!press.begins) return;
     const Merge merge = merger_.OnInband(press.event, now_ms);
     Add(merge == Merge::kEnters ? counters.keys_inband : counters.keys_ignored);
     if (merge == Merge::kEnters && *key_count < kKeysHeardMax) keys[(*key_count)++] = KeyHeard{press.event, true, false};
   });
   return heard_.data();
+}
+
+// The detector hears what was sent, not what is played in its place. What did not come is neither a tone to it nor silence.
+template <typename Report>
+void Leg::Detect(Report&& report) {
+  const uint8_t made_up = coded_ != nullptr ? coded_->made_up() : playout_.made_up();
+  const bool is_altered = coded_ != nullptr ? made_up != 0 : playout_.is_altered();
+  if (!is_altered) {
+    detector_.Feed(heard_, report);
+    return;
+  }
+  constexpr uint32_t kPart = PlayoutBuffer::kSentSamples;
+  for (uint32_t i = 0; i < kFrameSamples / kPart; ++i) {
+    int16_t sent[kPart];
+    if ((made_up >> i & 1) != 0) {
+      detector_.Miss(kPart, report);
+    } else if (coded_ != nullptr) {
+      detector_.Feed(std::span(heard_.data() + i * kPart, kPart), report);
+    } else {
+      playout_.ReadSent(i, sent);
+      detector_.Feed(sent, report);
+    }
+  }
 }
 
 }  // namespace hushtone

@@ -136,6 +136,8 @@ class Leg {
   size_t OnRed(const RtpPacket& packet, uint64_t now_us, KeyHeard* keys);
   void OnAudio(const RtpPacket& packet, Reception::Arrival arrival);
   bool IsNoise(const RtpPacket& packet) const;
+  template <typename Report>
+  void Detect(Report&& report);
   bool HasNothingToSay(const int16_t* samples);
   size_t WriteEventPacket(RtpPacket packet, uint8_t* out);
 

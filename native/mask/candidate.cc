@@ -136,20 +136,20 @@ void CandidateFinder::Reset() {
   blocks_.fill(BankBlock{});
   windows_.fill(BankWindow{});
   energies_.fill(0);
-  block_count_ = kBlocksKept;
   hop_count_ = kEnergiesKept;
   newest_window_ = 0;
 }
 
 size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found) {
+  const BankBlock* heard[kBlocksKept + kBankBlocks];            // Oldest first.
+  for (size_t k = 0; k < kBlocksKept; ++k) heard[k] = &blocks_[k];
+  for (size_t k = 0; k < kBankBlocks; ++k) heard[kBlocksKept + k] = &blocks[k];
   size_t count = 0;
   for (size_t i = 0; i < kHopsPerFrame; ++i) {
-    for (size_t k = 0; k < kHopBlocks; ++k) blocks_[block_count_++ % kBlocksKept] = blocks[i * kHopBlocks + k];
-    const BankBlock* window[kBankWindowBlocks];
-    for (size_t k = 0; k < kBankWindowBlocks; ++k) window[k] = &BlockBack(kBankWindowBlocks - 1 - k);
     newest_window_ = newest_window_ + 1 < kWindowsKept ? newest_window_ + 1 : 0;
-    MakeBankWindow(window, &windows_[newest_window_]);
-    energies_[hop_count_ % kEnergiesKept] = BlockBack(0).total + BlockBack(1).total;
+    MakeBankWindow(heard + i * kHopBlocks, &windows_[newest_window_]);
+    const BankBlock* const* ended = heard + i * kHopBlocks + kBankWindowBlocks;
+    energies_[hop_count_ % kEnergiesKept] = ended[-1]->total + ended[-2]->total;
     ++hop_count_;
 
     Stretch stretch;
@@ -164,9 +164,10 @@ size_t CandidateFinder::Push(std::span<const BankBlock, kBankBlocks> blocks, Str
     if (IsSteady(&may_be_long)) mask(kSteadyMiddle, kSteadyBefore, kToneAfter);
     if (may_be_long && IsLong()) mask(kLongMiddle, kLongBefore, kToneAfter);
     if (IsShort()) mask(kShortMiddle, kShortGuard, kShortGuard);
-    if (IsBurst()) mask(kBurstMiddle, kBurstGuard, kBurstGuard);
+    if (IsBurst(ended)) mask(kBurstMiddle, kBurstGuard, kBurstGuard);
     if (any) found[count++] = stretch;
   }
+  std::copy(blocks.end() - kBlocksKept, blocks.end(), blocks_.begin());
   return count;
 }
 
@@ -326,7 +327,9 @@ bool CandidateFinder::IsShort() const {
   return tones > kShortBandFar * window.band && tones > kShortTotalFar * window.total && coherence > kShortCoherenceFar;
 }
 
-bool CandidateFinder::IsBurst() const {
+bool CandidateFinder::IsBurst(const BankBlock* const* ended) const {
+  static_assert(kBurstBackHops + 1 + kBurstQuietFromHops + kBurstQuietHops <= kEnergiesKept);
+  static_assert(kBurstBackHops * kHopBlocks + kBurstBlocks <= kBankWindowBlocks);
   const float loud = std::max(Energy(kBurstBackHops), Energy(kBurstBackHops + 1));
   for (size_t i = 0; i < kBurstQuietHops; ++i) {
     if (Energy(kBurstBackHops - kBurstQuietFromHops - i) > kBurstQuiet * loud) return false;
@@ -338,7 +341,7 @@ bool CandidateFinder::IsBurst() const {
   float band = 0;
   float total = 0;
   for (size_t i = 0; i < kBurstBlocks; ++i) {
-    const BankBlock& block = BlockBack(kBurstBackHops * kHopBlocks + kBurstBlocks - 1 - i);
+    const BankBlock& block = *(ended - kBurstBackHops * kHopBlocks - kBurstBlocks)[i];
     const float weight = tables.burst_window[i];
     for (size_t tone = 0; tone < kBankTones; ++tone) re[tone] += weight * block.re[tone], im[tone] += weight * block.im[tone];
     band += weight * weight * block.band;

@@ -49,9 +49,10 @@ class CandidateFinder {
   size_t Push(std::span<const BankBlock, kBankBlocks> blocks, Stretch* found);
 
  private:
-  static constexpr size_t kBlocksKept = 16;
+  // Of the frame before: what the first window of the next one still holds.
+  static constexpr size_t kBlocksKept = kBankWindowBlocks - kHopBlocks;
   static constexpr size_t kWindowsKept = 9;
-  static constexpr size_t kEnergiesKept = 16;
+  static constexpr size_t kEnergiesKept = 8;
 
   // One tone through several windows.
   struct Tone {
@@ -66,7 +67,6 @@ class CandidateFinder {
     return windows_[newest_window_ >= hops_back ? newest_window_ - hops_back : newest_window_ + kWindowsKept - hops_back];
   }
   float Energy(size_t hops_back) const { return energies_[(hop_count_ - 1 - hops_back) % kEnergiesKept]; }
-  const BankBlock& BlockBack(size_t blocks) const { return blocks_[(block_count_ - 1 - blocks) % kBlocksKept]; }
   void Sum(size_t step, size_t windows, float* sums) const;
   bool Follow(size_t tone, float energy, size_t step, size_t windows, float coherence_min, Tone* found) const;
   bool FollowStrongest(std::span<const uint8_t> tones, const float* sums, size_t step, size_t windows, float coherence_min,
@@ -77,14 +77,14 @@ class CandidateFinder {
   bool IsSteady(bool* may_be_long) const;
   bool IsLong() const;
   bool IsShort() const;
-  bool IsBurst() const;
+  // `ended`: behind the newest block, the ones before it in their order.
+  bool IsBurst(const BankBlock* const* ended) const;
 
   std::array<BankBlock, kBlocksKept> blocks_;
   std::array<BankWindow, kWindowsKept> windows_;
   std::array<float, kEnergiesKept> energies_;
-  size_t block_count_ = 0;
-  size_t hop_count_ = 0;
-  size_t newest_window_ = 0;
+  uint32_t hop_count_ = 0;
+  uint32_t newest_window_ = 0;
 };
 
 }  // namespace hushtone

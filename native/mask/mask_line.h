@@ -65,7 +65,7 @@ class MaskLine {
   const MaskCounters& counters() const { return counters_; }
 
  private:
-  static constexpr size_t kRingSamples = 960;                   // Delay, one frame, one splice; whole frames, whole words.
+  static constexpr size_t kRingSamples = kMaskDelaySamples + kMaskFrameSamples;   // Whole frames, whole words.
   static constexpr size_t kSpliceSamplesMax = 120;              // 15 ms: a voice of 67 Hz.
   static constexpr size_t kSpliceTemplate = 80;
   static constexpr size_t kSpliceFade = 40;
@@ -73,7 +73,8 @@ class MaskLine {
 
   static_assert(kReachSamples + kRampSamples <= static_cast<int32_t>(kMaskDelaySamples));
   static_assert(kRingSamples % kMaskFrameSamples == 0 && kRingSamples % 64 == 0);
-  static_assert(kRingSamples >= kMaskDelaySamples + kMaskFrameSamples + kSpliceSamplesMax);
+  // What is read never lies further back than the full delay, and a splice leads to no more than that.
+  static_assert(kReachSamples + static_cast<int32_t>(kMaskFrameSamples) <= static_cast<int32_t>(kRingSamples));
 
   int16_t At(uint64_t sample) const { return ring_[sample % kRingSamples]; }
   bool IsMarked(uint64_t sample) const { return (marks_[sample % kRingSamples / 64] >> (sample % 64) & 1) != 0; }

@@ -1,5 +1,6 @@
 #include "mask/tone_bank.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -236,7 +237,8 @@ void MakeBankWindow(const BankBlock* const* blocks, BankWindow* out, BankPath pa
 }
 
 void ToneBank::Reset() {
-  std::memset(phases_, 0, sizeof phases_);
+  before_.fill(0);
+  asm volatile("" : : "r"(before_.data()) : "memory");
   for (size_t tone = 0; tone < kBankTones; ++tone) turn_re_[tone] = 1, turn_im_[tone] = 0;
   last_total_ = 0;
   blocks_ = 0;
@@ -244,11 +246,14 @@ void ToneBank::Reset() {
 
 void ToneBank::Push(std::span<const int16_t, kBankFrameSamples> frame, BankBlock* blocks) {
   static_assert(kHistory == 12 && kOutputs == 40);
+  // One row for each phase of the decimation.
+  alignas(32) float phases[kDecimation][kHistory + kOutputs];
   for (size_t p = 0; p < kDecimation; ++p) {
-    std::memmove(phases_[p], phases_[p] + kOutputs, kHistory * sizeof(float));
-    for (size_t m = 0; m < kOutputs; ++m) phases_[p][kHistory + m] = static_cast<float>(frame[m * kDecimation + p]);
+    for (size_t m = 0; m < kHistory; ++m) phases[p][m] = static_cast<float>(before_[m * kDecimation + p]);
+    for (size_t m = 0; m < kOutputs; ++m) phases[p][kHistory + m] = static_cast<float>(frame[m * kDecimation + p]);
   }
-  The(path_).analyze(phases_, turn_re_, turn_im_, &last_total_, blocks);
+  std::copy(frame.end() - kTaps, frame.end(), before_.begin());
+  The(path_).analyze(phases, turn_re_, turn_im_, &last_total_, blocks);
   blocks_ += kBankBlocks;
   if (blocks_ % kTurnsExact != 0) return;
   for (size_t tone = 0; tone < kBankTones; ++tone) {

@@ -25,8 +25,8 @@ constexpr uint8_t kBankColumns[] = {4, 5, 6, 7, 11, 12, 13, 14, 15};
 
 // What one block holds. `re` and `im`: a sine of amplitude A and frequency of the tone has magnitude A · kBandPerBlock.
 struct BankBlock {
-  alignas(32) float re[kBankTones];
-  alignas(32) float im[kBankTones];
+  float re[kBankTones];
+  float im[kBankTones];
   float band = 0;      // Energy in the band: a sine of amplitude A has A² · kBandPerBlock.
   float total = 0;     // Energy of all that was said meanwhile: a sine of amplitude A has A² · kBandPerBlock too.
 };
@@ -37,9 +37,9 @@ constexpr size_t kBankDelaySamples = 22;
 
 // Hann-weighted sum of blocks. `power`: energy of each tone as the window holds it; a pure one has all of `band`.
 struct BankWindow {
-  alignas(32) float re[kBankTones];
-  alignas(32) float im[kBankTones];
-  alignas(32) float power[kBankTones];
+  float re[kBankTones];
+  float im[kBankTones];
+  float power[kBankTones];
   float band = 0, total = 0;
 };
 constexpr size_t kBankWindowBlocks = 8;                         // 20 ms.
@@ -61,11 +61,10 @@ class ToneBank {
   static constexpr size_t kHistory = kTaps / kDecimation;
   static constexpr size_t kOutputs = kBankFrameSamples / kDecimation;
 
-  // The last samples, one row for each phase of the decimation.
-  alignas(32) float phases_[kDecimation][kHistory + kOutputs];
+  std::array<int16_t, kTaps> before_;                           // The last samples of the frame before.
   // Turns each block to one phase reference.
-  alignas(32) float turn_re_[kBankTones];
-  alignas(32) float turn_im_[kBankTones];
+  float turn_re_[kBankTones];
+  float turn_im_[kBankTones];
   float last_total_ = 0;
   uint32_t blocks_ = 0;
   BankPath path_;

@@ -77,6 +77,34 @@ void OpenCall(Bench& bench) {
   bench.Route({{kPayer, kAgent, true}, {kPayer, kSupervisor, false}, {kAgent, kPayer, false}});
 }
 
+// More at once than are proven at once: the others wait in their order.
+void AProofWaitsForItsTurn() {
+  constexpr size_t kMasks = kProofsMax + 4;
+  MaskPool pool(kMasks);
+  std::vector<Mask*> masks;
+  for (size_t i = 0; i < kMasks; ++i) masks.push_back(pool.Take(MaskOrder{}));
+  CHECK(pool.Take(MaskOrder{}) == nullptr);
+  const auto in_proof = [&] { return std::count_if(masks.begin(), masks.end(), [](const Mask* mask) { return mask->proof != nullptr; }); };
+  CHECK(in_proof() == kProofsMax);
+  for (size_t i = 0; i < kMasks; ++i) CHECK((masks[i]->proof != nullptr) == (i < kProofsMax));
+  Mask* const first = masks[kProofsMax];
+  Mask* const last = masks[kMasks - 1];
+  pool.Give(masks[kProofsMax + 1]);                   // Leaves from the middle of the line.
+  masks[3]->proven = true;
+  pool.EndProof(masks[3]);
+  CHECK(masks[3]->proof == nullptr && first->proof != nullptr && in_proof() == kProofsMax);
+  pool.Give(last);                                    // And from its end; then somebody comes again.
+  Mask* const again = pool.Take(MaskOrder{});
+  CHECK(again != nullptr && again->proof == nullptr);
+  pool.Give(masks[3]);                                // Has no place to give on.
+  pool.Give(masks[0]);
+  CHECK(masks[kProofsMax + 2]->proof != nullptr && again->proof == nullptr);
+  pool.Give(masks[1]);
+  CHECK(again->proof != nullptr);
+  pool.Give(masks[2]);                                // Nobody waits any more.
+  CHECK(pool.Take(MaskOrder{})->proof != nullptr);
+}
+
 void AMaskedListenerHearsThePayerOnceTheMaskIsProven() {
   Bench bench;
   OpenCall(bench);
@@ -426,6 +454,7 @@ void AnAttackerOnTheAgentsLegDoesNoBetterThanChance() {
 }  // namespace
 
 int main() {
+  AProofWaitsForItsTurn();
   AMaskedListenerHearsThePayerOnceTheMaskIsProven();
   ArmedBeforeThePaymentItLosesNoWord();
   AMaskThatIsNotProvenArmsNothing();

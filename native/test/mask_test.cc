@@ -238,7 +238,7 @@ void WipedMarksAreSilence() {
   }
   line.WipeMarked();
   const auto* bytes = reinterpret_cast<const int16_t*>(&line);
-  const auto loud = std::count_if(bytes, bytes + 960, [](int16_t value) { return value > 10000 || value < -10000; });
+  const auto loud = std::count_if(bytes, bytes + kMaskDelaySamples + kMaskFrameSamples, [](int16_t value) { return value > 10000 || value < -10000; });
   std::printf("loud samples left: %td\n", loud);
   CHECK(loud < 240);   // Only what is too new to be judged.
 }

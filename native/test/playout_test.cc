@@ -71,6 +71,42 @@ void PutsReorderedAndRepeatedPacketsInPlace() {
   CHECK(buffer.counters().restarts == 0);
 }
 
+// Which of a frame's 5 ms did not come, and what was sent where something else is played.
+void TellsWhatDidNotCome() {
+  PlayoutBuffer buffer;
+  Frame frame;
+  for (uint32_t i = 0; i < 20; ++i) {
+    if (i != 12) Put(buffer, i);
+    (void)buffer.Take(frame.data());
+    const uint32_t played = i - 2;
+    if (i < 2) continue;
+    CHECK(buffer.made_up() == (played == 12 ? 0xf : 0));
+    CHECK(buffer.is_altered() == (played == 12 || played == 13));
+    CHECK(IsPacket(frame, played) != buffer.is_altered());
+    for (uint32_t part = 0; part < 4 && played != 12; ++part) {
+      std::array<int16_t, PlayoutBuffer::kSentSamples> sent;
+      buffer.ReadSent(part, sent.data());
+      CHECK(std::all_of(sent.begin(), sent.end(), [&](int16_t value) { return value == DecodeSample(Law::kMu, CodeOf(played)); }));
+    }
+  }
+  // Of a frame of packets of 10 ms the second did not come.
+  PlayoutBuffer halves;
+  for (uint32_t i = 0; i < 40; ++i) {
+    if (i != 25) Put(halves, i, 0, 80);
+    if (i % 2 == 0) continue;
+    (void)halves.Take(frame.data());
+    CHECK(i < 5 || halves.made_up() == (i / 2 - 2 == 12 ? 0xc : 0));
+  }
+  // Silence that was announced was heard.
+  PlayoutBuffer quiet;
+  for (uint32_t i = 0; i < 20; ++i) {
+    if (i < 10) Put(quiet, i);
+    if (i == 10) quiet.PutNoise(10 * 160, std::vector<uint8_t>{40});
+    (void)quiet.Take(frame.data());
+    CHECK(i < 2 || quiet.made_up() == 0);
+  }
+}
+
 // A lost packet is what was before it again, from 10 ms on quieter, from 60 ms on silence.
 void ConcealsWhatIsLost() {
   PlayoutBuffer buffer;
@@ -286,6 +322,7 @@ int main() {
   PlaysWhatCameTwoFramesLater();
   PlaysEveryPacketTime();
   PutsReorderedAndRepeatedPacketsInPlace();
+  TellsWhatDidNotCome();
   ConcealsWhatIsLost();
   GrowsWithJitter();
   SkipsForAFasterPeer();
