@@ -44,9 +44,12 @@ constexpr uint32_t kHopsDoubtful = 8, kHopsLate = 14;
 // Q.24: an interruption of 10 ms is no new press. Real drop-outs reach 20 ms, a lost packet; a window hears the end of
 // a gap two blocks late.
 constexpr uint32_t kBridgeBlocks = 5;
-// Three packets of 20 ms lost in a row: as much as concealment fills. More is no gap within a press, but the end of it.
-constexpr uint32_t kUnheardBlocksMax = 12;
+// Three packets of 20 ms lost in a row are no longer than the pause between two presses, five where the phase says that one
+// tone goes on. A lost packet and a bridged gap are already as long as the shortest pause (40 ms), so phase is asked first.
+constexpr uint32_t kUnheardBlocksBlind = 12, kUnheardBlocksMax = 20;
 static_assert(kUnheardBlocksMax < kUnheardMax);
+// Of a candidate window behind a gap, so many blocks lie behind it before it says whose tone it is.
+constexpr uint64_t kBlocksBehindGap = 3;
 // Energy before the tone is taken over 15 ms: pauses are 30 ms and longer.
 constexpr size_t kBlocksBefore = 3;
 
@@ -167,6 +170,7 @@ size_t DtmfDetector::Take(std::span<const int16_t> samples) {
   run_.least_share = std::min(run_.least_share, window.tone_energy / (window.energy + 1.0F));
   run_.other_rows += window.other_row;
   run_.other_columns += window.other_column;
+  run_.last_block = spectrum_.blocks;
   run_.last_at = Now();
   ++run_.hops;
 }
@@ -205,10 +209,14 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
     return 0;
   }
   size_t count = 0;
+  if (window.is_candidate && unheard_ > 0 && spectrum_.blocks >= gap_block_ + kBlocksBehindGap) {
+    if (!GoesOnBehindGap()) count += EndRun(out);
+    unheard_ = 0;
+  }
   const bool is_same = window.is_candidate && run_.hops > 0 && window.row == run_.row && window.column == run_.column;
   if (is_same) {
     others_ = 0;
-    since_candidate_ = unheard_ = 0;
+    since_candidate_ = 0;
     Extend(window);
   } else if (window.is_candidate && (!pressed_ || ++others_ >= 2)) {
     // While a press is on, one window of another key may be a click; two in a row are the next key.
@@ -232,8 +240,14 @@ size_t DtmfDetector::EndRun(InbandPress* out) {
   if (pressed_) *out = Describe(false, true);
   pressed_ = false;
   others_ = 0;
+  unheard_ = 0;
   run_ = Run{};
   return count;
+}
+
+bool DtmfDetector::GoesOnBehindGap() const {
+  const Continuity continuity = AcrossGap(spectrum_, run_, gap_block_);
+  return continuity == Continuity::kGoesOn || (continuity == Continuity::kUnknown && unheard_ <= kUnheardBlocksBlind);
 }
 
 // A gap that nobody heard neither lengthens a press nor ends it, until it is longer than any loss that a press outlasts.
@@ -241,7 +255,9 @@ size_t DtmfDetector::EndUnheardBlock(InbandPress* out) {
   PassBlock(spectrum_);
   // Then what was heard before it has nothing to do with what comes after.
   if (spectrum_.ring.unheard[spectrum_.blocks % kRingBlocks] == kUnheardBlocksMax + 1) ForgetSound(spectrum_);
-  return run_.hops > 0 && ++unheard_ > kUnheardBlocksMax ? EndRun(out) : 0;
+  if (run_.hops == 0) return 0;
+  if (unheard_ == 0) gap_block_ = spectrum_.blocks;
+  return ++unheard_ > kUnheardBlocksMax ? EndRun(out) : 0;
 }
 
 bool DtmfDetector::Passes() const {

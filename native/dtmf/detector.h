@@ -103,6 +103,7 @@ class DtmfDetector {
   size_t EndBlock(InbandPress* out);
   size_t EndUnheardBlock(InbandPress* out);
   size_t EndRun(InbandPress* out);
+  bool GoesOnBehindGap() const;
   Window MakeWindow() const;
   Two BestPowers(size_t row, size_t column) const;
   void Extend(const Window& window);
@@ -117,8 +118,9 @@ class DtmfDetector {
   Run run_;
   bool pressed_ = false;
   bool is_spoilt_ = false;                    // The pending block has samples that did not come.
-  uint32_t since_candidate_ = 0;              // Blocks since the last candidate of the run's key: heard, and not heard.
-  uint32_t unheard_ = 0;
+  uint32_t since_candidate_ = 0;              // Blocks heard since the last candidate of the run's key.
+  uint32_t unheard_ = 0;                      // Blocks of the run not heard, until it is known whether it goes on behind them.
+  uint64_t gap_block_ = 0;                    // Where they were missing first, of the blocks heard.
   uint32_t others_ = 0;                       // Candidates of another key in a row.
   bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
   uint32_t quiet_blocks_ = 0;

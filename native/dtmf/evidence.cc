@@ -267,6 +267,35 @@ float Ratio(float part, float whole) { return std::clamp(Log2((part + 1.0F) / (w
 
 }  // namespace
 
+Continuity AcrossGap(const Spectrum& spectrum, const Run& run, uint64_t before) {
+  constexpr float kPhaseApartMax = std::numbers::pi_v<float> / 4;
+  // Less of a tone has no frequency that could be carried on over 100 ms; what wanders more is not one tone.
+  constexpr uint64_t kBlocksMin = 5;
+  constexpr float kWanderMax = 0.1F;
+  constexpr uint64_t kBehind = 3;
+  const uint64_t oldest = spectrum.blocks > kRingBlocks ? spectrum.blocks - kRingBlocks : 0;
+  const uint64_t first = std::max(run.first_block > 2 ? run.first_block - 2 : 0, oldest);
+  // The last candidate window may end in a block of which half is silence.
+  const uint64_t end = std::min(run.last_block - 1, before);
+  if (end < first + kBlocksMin) return Continuity::kUnknown;
+  const Stretch stretch{spectrum, first, static_cast<size_t>(end - first)};
+  const size_t column = size_t{4} + run.column;
+  Tone tones[2];
+  MeasureTones(stretch, run.row, column, tones);
+  if (std::max(tones[0].wander, tones[1].wander) > kWanderMax) return Continuity::kUnknown;
+  for (size_t which = 0; which < 2; ++which) {
+    Complex carried = tones[which].last, sum{0.0F, 0.0F};
+    for (uint64_t block = end; block < spectrum.blocks; ++block) {
+      for (size_t steps = size_t{1} + spectrum.ring.unheard[block % kRingBlocks]; steps > 0; --steps) carried = Times(carried, tones[which].step);
+      const Phasors& heard = spectrum.ring.tone[block % kRingBlocks];
+      const size_t tone = which == 0 ? run.row : column;
+      if (block + kBehind >= spectrum.blocks) sum = sum + TimesConjugate(Complex{heard.re[tone], heard.im[tone]}, carried);
+    }
+    if (std::fabs(Angle(sum)) > kPhaseApartMax) return Continuity::kBroken;
+  }
+  return Continuity::kGoesOn;
+}
+
 Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   // The first candidate window is at least half tone: its last two blocks.
   const uint64_t begin = run.first_block > 2 ? run.first_block - 2 : 0;

@@ -14,7 +14,7 @@ namespace hushtone {
 struct Run {
   uint8_t row = 0, column = 0;          // Column 0 to 3.
   uint32_t hops = 0;                    // Candidate windows.
-  uint64_t first_block = 0;             // Where the first candidate window ends, of the blocks heard.
+  uint64_t first_block = 0, last_block = 0;   // Where the first and the last candidate window end, of the blocks heard.
   uint64_t first_at = 0, last_at = 0;   // Where the first and the last one end, of all that passed.
   float tone_energy = 0, total_energy = 0;    // Sums over the windows.
   float least_share = 0;                // Tone to total in the worst window.
@@ -52,6 +52,12 @@ enum Measure : uint8_t {
 };
 
 using Evidence = std::array<float, kMeasures>;
+
+// Whether tones on both sides of a gap are the same ones, by their phase: two tones of another press go on by chance in
+// (2 · kPhaseApartMax / 2π)² of cases.
+enum class Continuity : uint8_t { kUnknown, kGoesOn, kBroken };
+// `before`: the first block behind the gap, of the blocks heard. What was heard last is compared.
+Continuity AcrossGap(const Spectrum& spectrum, const Run& run, uint64_t before);
 
 // Of the blocks since the run's tone began, at most 80 ms.
 Evidence Weigh(const Spectrum& spectrum, const Run& run);
