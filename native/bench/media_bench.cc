@@ -141,12 +141,14 @@ int main(int count, char** arguments) {
   const double cpu = CpuSeconds() - cpu_before;
   sum.packets_received -= before.packets_received;
   sum.packets_sent -= before.packets_sent;
+  // Masks are taken when the engine starts; each call's own counts to it.
+  const double mask_kb = masked ? static_cast<double>(sizeof(Mask)) / 1024 : 0;
   // A packet is one received and one sent, as the relay's is.
   const double packets = static_cast<double>(sum.packets_received + sum.packets_sent) / 2.0;
   std::printf("{\"legs\":%d,\"packets\":%llu,\"sent\":%llu,\"lost\":%llu,\"late\":%llu,\"cpuS\":%.3f,\"usPerPacket\":%.3f,\"kbPerCall\":%.1f}\n",
               legs, static_cast<unsigned long long>(sum.packets_received), static_cast<unsigned long long>(sum.packets_sent),
               static_cast<unsigned long long>(sum.packets_lost), static_cast<unsigned long long>(sum.packets_late), cpu,
-              cpu * 1e6 / (packets > 0 ? packets : 1), static_cast<double>(ResidentKb() - resident_before) / (legs / 2.0));
+              cpu * 1e6 / (packets > 0 ? packets : 1), static_cast<double>(ResidentKb() - resident_before) / (legs / 2.0) + mask_kb);
   std::fflush(stdout);
   // Until the generator has ended too: what it sends last must find somebody.
   std::this_thread::sleep_for(2 * kMargin);

@@ -343,6 +343,8 @@ Evidence Weigh(const Spectrum& spectrum, const Run& run) {
   evidence[kOtherRows] = Ratio(run.other_rows / hops * 1000.0F, 1000.0F);
   evidence[kOtherColumns] = Ratio(run.other_columns / hops * 1000.0F, 1000.0F);
   evidence[kLength] = Log2(hops);
+  const float row_before = evidence[kRowBefore], column_before = evidence[kColumnBefore];
+  evidence[kBeganApart] = std::max(std::min(std::fabs(row_before - column_before), std::max(row_before, column_before) + 3.0F), 0.0F);
   return evidence;
 }
 

@@ -48,6 +48,7 @@ enum Measure : uint8_t {
   kOtherRows,         // log2 of the next strongest row to the strongest.
   kOtherColumns,
   kLength,            // log2 of the candidate windows.
+  kBeganApart,        // How much more than the other, log2, one of the tones was there before: a key's begin together. From 1/8 of its energy on.
   kMeasures
 };
 
