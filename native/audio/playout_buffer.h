@@ -99,5 +99,6 @@ class PlayoutBuffer {
   ComfortNoise noise_;
   Counters counters_;
 };
+static_assert(sizeof(PlayoutBuffer) <= 4352);       // One a leg.
 
 }  // namespace hushtone

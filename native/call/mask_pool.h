@@ -40,7 +40,7 @@ struct Mask {
   MaskOrder order;
   bool proven = false;
 };
-static_assert(sizeof(Mask) <= 4608, "what an armed line costs is stated in docs/masking.md");
+static_assert(sizeof(Mask) <= 4608 && sizeof(MaskProof) <= 3328);   // Stated in docs/masking.md.
 
 class MaskPool {
  public:

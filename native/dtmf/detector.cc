@@ -209,7 +209,7 @@ size_t DtmfDetector::EndBlock(InbandPress* out) {
     return 0;
   }
   size_t count = 0;
-  if (window.is_candidate && unheard_ > 0 && spectrum_.blocks >= gap_block_ + kBlocksBehindGap) {
+  if (unheard_ > 0 && window.is_candidate && spectrum_.blocks >= gap_block_ + kBlocksBehindGap) [[unlikely]] {
     if (!GoesOnBehindGap()) count += EndRun(out);
     unheard_ = 0;
   }
@@ -245,13 +245,13 @@ size_t DtmfDetector::EndRun(InbandPress* out) {
   return count;
 }
 
-bool DtmfDetector::GoesOnBehindGap() const {
+[[gnu::noinline, gnu::cold]] bool DtmfDetector::GoesOnBehindGap() const {
   const Continuity continuity = AcrossGap(spectrum_, run_, gap_block_);
   return continuity == Continuity::kGoesOn || (continuity == Continuity::kUnknown && unheard_ <= kUnheardBlocksBlind);
 }
 
 // A gap that nobody heard neither lengthens a press nor ends it, until it is longer than any loss that a press outlasts.
-size_t DtmfDetector::EndUnheardBlock(InbandPress* out) {
+[[gnu::cold]] size_t DtmfDetector::EndUnheardBlock(InbandPress* out) {
   PassBlock(spectrum_);
   // Then what was heard before it has nothing to do with what comes after.
   if (spectrum_.ring.unheard[spectrum_.blocks % kRingBlocks] == kUnheardBlocksMax + 1) ForgetSound(spectrum_);

@@ -125,5 +125,6 @@ class DtmfDetector {
   bool deaf_ = false;                         // Until the tone that was on when we forgot has ended.
   uint32_t quiet_blocks_ = 0;
 };
+static_assert(sizeof(DtmfDetector) <= 1664);  // One a leg.
 
 }  // namespace hushtone

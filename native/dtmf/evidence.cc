@@ -100,7 +100,7 @@ struct Tone {
 constexpr Two kNone = {0.0F, 0.0F};
 
 // A step from block to block found twice: from neighbouring blocks, then from the stretch's halves turned back by that.
-void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones) {
+[[gnu::always_inline]] inline void MeasureTones(const Stretch& stretch, size_t row, size_t column, Tone* tones) {
   const size_t blocks = stretch.blocks;
   ComplexTwo heard[kRingBlocks], sums[kRingBlocks + 1];
   const bool is_whole = stretch.IsWhole();
@@ -267,7 +267,7 @@ float Ratio(float part, float whole) { return std::clamp(Log2((part + 1.0F) / (w
 
 }  // namespace
 
-Continuity AcrossGap(const Spectrum& spectrum, const Run& run, uint64_t before) {
+[[gnu::cold]] Continuity AcrossGap(const Spectrum& spectrum, const Run& run, uint64_t before) {
   constexpr float kPhaseApartMax = std::numbers::pi_v<float> / 4;
   // Less of a tone has no frequency that could be carried on over 100 ms; what wanders more is not one tone.
   constexpr uint64_t kBlocksMin = 5;
