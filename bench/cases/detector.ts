@@ -201,14 +201,16 @@ function reportLivePath({ detect, livePath, spandsp, folder }: Tools, speech: st
       const [ours, theirs] = [scores.ours, scores[peer]];
       const row = `concealed live path, ${name}`;
       const [value, peerValue] = [ours, theirs].map((one) => percentOf(one.hit, one.asked));
-      report({ metric: `${row}: hit`, value: value ?? Number.NaN, unit: '%', peer, peerValue: peerValue ?? Number.NaN });
+      // Of a tone of 23 ms nobody is asked for anything.
+      if (scores.ours.asked > 0)
+        report({ metric: `${row}: hit`, value: value ?? 0, unit: '%', peer, peerValue: peerValue ?? 0 });
       const [all, allOfPeer] = [ours, theirs].map((one) => percentOf(one.heard, one.presses));
       report({
         metric: `${row}: heard of all, however little came`,
-        value: all ?? Number.NaN,
+        value: all ?? 0,
         unit: '%',
         peer,
-        peerValue: allOfPeer ?? Number.NaN,
+        peerValue: allOfPeer ?? 0,
       });
       for (const kind of ['wrong', 'again'] as const) {
         report({ metric: `${row}: ${kind}`, value: ours[kind], unit: 'presses', peer, peerValue: theirs[kind] });

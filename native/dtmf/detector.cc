@@ -201,11 +201,15 @@ void DtmfDetector::Begin(const Window& window) {
   Extend(window);
 }
 
+void DtmfDetector::StayDeaf(bool is_candidate) {
+  quiet_blocks_ = is_candidate ? 0 : quiet_blocks_ + 1;
+  deaf_ = quiet_blocks_ < kDeafBlocks;
+}
+
 size_t DtmfDetector::EndBlock(InbandPress* out) {
   const Window window = MakeWindow();
   if (deaf_) {
-    quiet_blocks_ = window.is_candidate ? 0 : quiet_blocks_ + 1;
-    deaf_ = quiet_blocks_ < kDeafBlocks;
+    StayDeaf(window.is_candidate);
     return 0;
   }
   size_t count = 0;
@@ -255,6 +259,7 @@ size_t DtmfDetector::EndRun(InbandPress* out) {
   PassBlock(spectrum_);
   // Then what was heard before it has nothing to do with what comes after.
   if (spectrum_.ring.unheard[spectrum_.blocks % kRingBlocks] == kUnheardBlocksMax + 1) ForgetSound(spectrum_);
+  if (deaf_) StayDeaf(false);       // The jitter buffer was emptied: these are the blocks that are ours.
   if (run_.hops == 0) return 0;
   if (unheard_ == 0) gap_block_ = spectrum_.blocks;
   return ++unheard_ > kUnheardBlocksMax ? EndRun(out) : 0;

@@ -104,6 +104,7 @@ class DtmfDetector {
   size_t EndUnheardBlock(InbandPress* out);
   size_t EndRun(InbandPress* out);
   bool GoesOnBehindGap() const;
+  void StayDeaf(bool is_candidate);
   Window MakeWindow() const;
   Two BestPowers(size_t row, size_t column) const;
   void Extend(const Window& window);

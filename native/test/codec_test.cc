@@ -215,6 +215,7 @@ void ALostPacketIsConcealedAndLongSilenceIsNot() {
       const auto packet = stream.Packet(i);
       if (i != 30) stream.Put(i, packet);
       const double level = stream.Take();
+      if (i >= 2) CHECK(stream.audio->made_up() == (i - 2 == 30 ? 0xf : 0));
       if (i > 20) quietest = std::min(quietest, level);
     }
     CHECK(quietest > kRms / (codec == Codec::kOpus ? 8 : 2));   // libopus fades a lost voice sooner.
@@ -245,6 +246,8 @@ void ALostOpusPacketIsTakenFromTheNext() {
       Samples heard(kFrameSamples);
       (void)stream.audio->Take(heard.data());
       if (i == 42) level = AmplitudeAt(heard, 1000, 8000);
+      // What the peer says again has come; what the decoder goes on with has not.
+      if (i >= 2) CHECK(stream.audio->made_up() == (i == 42 && redundancy == 0 ? 0xf : 0));
     }
     opus_encoder_destroy(encoder);
     levels[redundancy] = level;
