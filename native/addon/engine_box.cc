@@ -39,6 +39,8 @@ bool HasArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type
 
 uint32_t U32(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Uint32Value(); }
 
+bool Flag(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Boolean>().Value(); }
+
 // The keys are ours to send by, then the peer's, each at its suite's length.
 MediaConfig ReadMedia(const Napi::CallbackInfo& info, size_t address, size_t port, size_t numbers) {
   MediaConfig media;
@@ -244,14 +246,14 @@ Napi::Value EngineBox::ArmMask(const Napi::CallbackInfo& info) {
   return Fault(info, engine_->ArmMask(U32(info, 0), U32(info, 1), order));
 }
 
-// (request, leg, recordings, bargeIn) → fault
+// (request, leg, recordings, bargeIn, loops) → fault
 Napi::Value EngineBox::Play(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr) return Closed(info);
-  if (!Has(info, {napi_number, napi_number, napi_object, napi_boolean})) return info.Env().Undefined();
+  if (!Has(info, {napi_number, napi_number, napi_object, napi_boolean, napi_boolean})) return info.Env().Undefined();
   if (!HasArray<Napi::Int32Array>(info, 2, napi_int32_array, 0)) return info.Env().Undefined();
   const auto recordings = info[2].As<Napi::Int32Array>();
   const std::span<const int32_t> list(recordings.Data(), recordings.ElementLength());
-  return Fault(info, engine_->Play(U32(info, 0), U32(info, 1), list, info[3].As<Napi::Boolean>().Value()));
+  return Fault(info, engine_->Play(U32(info, 0), U32(info, 1), list, Flag(info, 3), Flag(info, 4)));
 }
 
 // (request, leg, field, lengthMin, lengthMax, brands) → fault

@@ -1,6 +1,6 @@
-// What a packet costs in our own code, without sockets: LEGS legs in two-leg calls, each heard by the other, stepped for
-// SECONDS of call time. Prints nanoseconds per packet (one received and one sent) and bytes per leg.
-//   core_bench LEGS SECONDS [CODEC [CODEC]]
+// What a packet costs in our own code, without sockets: LEGS legs in calls of PARTIES (not said: 2), everybody heard by
+// everybody else, stepped for SECONDS of call time. Prints nanoseconds per packet (one received and one sent) and bytes per leg.
+//   core_bench LEGS SECONDS [CODEC [CODEC [PARTIES]]]
 // CODEC: pcmu (not said), pcma, g722 or opus; the second is that of every other leg, otherwise the same.
 #include <algorithm>
 #include <array>
@@ -60,13 +60,14 @@ std::vector<std::vector<uint8_t>> MakePayloads(Codec codec) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 3 || count > 5) {
-    std::fprintf(stderr, "usage: core_bench LEGS SECONDS [CODEC [CODEC]]\n");
+  const int parties = count > 5 ? std::atoi(arguments[5]) : 2;
+  if (count < 3 || count > 6 || parties < 1 || parties > static_cast<int>(kLegsPerCallMax)) {
+    std::fprintf(stderr, "usage: core_bench LEGS SECONDS [CODEC [CODEC [PARTIES]]], PARTIES at most %zu\n", kLegsPerCallMax);
     return 2;
   }
   const auto legs = static_cast<uint16_t>(std::atoi(arguments[1]));
   const int seconds = std::atoi(arguments[2]);
-  const Codec codecs[] = {CodecNamed(count > 3 ? arguments[3] : "pcmu"), CodecNamed(arguments[count > 3 ? count - 1 : 0])};
+  const Codec codecs[] = {CodecNamed(count > 3 ? arguments[3] : "pcmu"), CodecNamed(arguments[count > 4 ? 4 : count > 3 ? 3 : 0])};
   BrandTable brands;
   brands.brands.resize(1);
   brands.brands[0].name = "any";
@@ -86,18 +87,20 @@ int main(int count, char** arguments) {
     command.kind = Command::Kind::kOpenLeg;
     command.leg = i;
     command.handle = i | 1U << 16;
-    command.call = static_cast<uint16_t>(i / 2);
+    command.call = static_cast<uint16_t>(i / parties);
     command.media.remote = kPeer;
     command.media.codec = codecs[i % 2];
     owned.push_back(std::make_unique<Leg>(command.media, i, uint16_t{0}, 0U, 200U, CodedAudio::Create(codecs[i % 2], 200)));
     command.opened = owned.back().get();
     core->Execute(command, sink);
-    if (i % 2 == 0) continue;
     Command routes;
     routes.kind = Command::Kind::kSetRoutes;
     routes.call = command.call;
-    routes.routes[routes.count++] = {static_cast<uint16_t>(i - 1), i};
-    routes.routes[routes.count++] = {i, static_cast<uint16_t>(i - 1)};
+    for (auto from = static_cast<uint16_t>(command.call * parties); from <= i; ++from) {
+      for (auto to = static_cast<uint16_t>(command.call * parties); to <= i; ++to) {
+        if (from != to) (void)routes.AddRoute(from, to, false);
+      }
+    }
     core->Execute(routes, sink);
   }
   const std::vector<std::vector<uint8_t>> payloads[] = {MakePayloads(codecs[0]), MakePayloads(codecs[1])};

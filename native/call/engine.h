@@ -26,7 +26,9 @@ namespace hushtone {
 
 constexpr size_t kLegsMax = 4096;
 constexpr size_t kCallsMax = 2048;
-constexpr size_t kLegsPerCallMax = 8;
+// A row of the matrix is one word. A payment call has a caller, an agent, one or two who listen, a recorder and a
+// transcriber; consultations and outside parties come on top. A meeting of more than this is not what we are for.
+constexpr size_t kLegsPerCallMax = 32;
 constexpr size_t kRecordingsMax = 8192;
 constexpr uint32_t kTickMs = 20;
 constexpr uint64_t kTickLateUs = 5000;     // A packet this late has left the phase of its stream by a whole step.
@@ -141,13 +143,14 @@ class Engine {
   virtual EngineFault OpenLeg(const LegOpen& open, LegHandle* leg, uint16_t* local_port) = 0;
   virtual EngineFault UpdateLeg(uint32_t request, LegHandle leg, const MediaConfig& media) = 0;
   virtual EngineFault CloseLeg(uint32_t request, LegHandle leg) = 0;
-  // The whole matrix of a call: pairs (from, to) that hear each other; everything else is blocked. `masked`: from the
-  // beginning of `from`'s payment to its end through the mask, and not at all while that is not armed; an open route is
-  // silent meanwhile.
+  // The whole matrix of a call: pairs (from, to); everything else is blocked. `masked`: from the beginning of `from`'s
+  // payment to its end through the mask, and not at all while that is not armed; an open route is silent meanwhile. What
+  // changes fades in 5 ms for those whom it concerns, and is not heard by the others.
   struct Route { LegHandle from; LegHandle to; bool masked = false; };
   virtual EngineFault SetRoutes(uint32_t request, uint32_t call, std::span<const Route> routes) = 0;
 
-  virtual EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) = 0;
+  // `loops`: all of them again and again, for kLoopFramesMax at most.
+  virtual EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in, bool loops) = 0;
   virtual EngineFault StopPlay(uint32_t request, LegHandle leg) = 0;
 
   // Masks what `leg` says to masked listeners. kMaskChanged tells when it is armed and proven, or why it is not. Keys are

@@ -14,6 +14,23 @@ void WipeBytes(std::span<uint8_t> bytes) {
 
 }  // namespace
 
+bool Command::AddRoute(uint16_t from, uint16_t to, bool through_mask) {
+  const auto place = [this](uint16_t index) {
+    uint8_t at = 0;
+    while (at < count && ears[at].leg != index) ++at;
+    if (at < count || at == ears.size()) return at;
+    ears[at].leg = index;
+    ++count;
+    return at;
+  };
+  const uint8_t talker = place(from);
+  const uint8_t listener = place(to);
+  if (talker == ears.size() || listener == ears.size()) return false;
+  ears[listener].hears |= 1U << talker;
+  if (through_mask) ears[listener].masked |= 1U << talker;
+  return true;
+}
+
 int32_t RecordingTable::Add(std::unique_ptr<int16_t[]> samples, size_t count) {
   const int32_t index = count_.load(std::memory_order_relaxed);
   if (index >= static_cast<int32_t>(kRecordingsMax)) return -1;
@@ -107,6 +124,8 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
       if (slot->payment != 0) return EngineFault::kBadArgument;
       slot->payment = vault_->Begin();
       EndRelayedKeys(*slot);   // A key that is down now was for the others; from here on nothing is.
+      if (slot->key_from != kNoPlace) slot->leg->EndKey();   // Nor is another's for him.
+      slot->key_from = kNoPlace;
       return slot->payment == 0 ? EngineFault::kVaultFull : EngineFault::kNone;
     case Command::Kind::kEndPayment:
       if (slot->payment == 0) return EngineFault::kNone;
@@ -135,6 +154,7 @@ EngineFault MediaCore::Do(Command& command, LegSlot* slot, PacketSink& sink) {
     case Command::Kind::kOpenKeys:
       // What waits may be card digits keyed too soon: it must not become an answer that control reads.
       if (slot->payment != 0) vault_->WipeTypeAhead(slot->payment);
+      EndRelayedKeys(*slot);   // Its end would be this collection's.
       slot->keys_open = true;
       slot->keys_allowed = command.allowed_events;
       slot->keys_left = command.length_max;
@@ -171,10 +191,12 @@ EngineFault MediaCore::OpenLeg(const Command& command) {
   slot.leg = command.opened;
   slot.handle = command.handle;
   slot.call = command.call;
-  slot.place = call.count;
+  slot.place = call.count++;
   slot.has_odd_ptime = command.media.ptime_ms != kTickMs;
   if (slot.has_odd_ptime) ++odd_legs_;
-  call.legs[call.count++] = command.leg;
+  uint16_t* end = &call.first;
+  while (*end != kNoIndex) end = &legs_[*end].next;
+  *end = command.leg;
   calls_used_ = std::max<size_t>(calls_used_, size_t{command.call} + 1);
   legs_used_ = std::max<size_t>(legs_used_, size_t{command.leg} + 1);
   return EngineFault::kNone;
@@ -200,53 +222,75 @@ void MediaCore::CloseLeg(uint16_t index, PacketSink& sink) {
   Call& call = calls_[slot.call];
   const uint8_t gone = slot.place;
   const auto last = static_cast<uint8_t>(call.count - 1);
-  const auto moved = [gone, last](uint8_t row) {
-    const bool hears_last = (row >> last & 1) != 0;
-    auto rest = static_cast<uint8_t>(row & ~(1U << last) & ~(1U << gone));
-    if (hears_last && gone != last) rest = static_cast<uint8_t>(rest | 1U << gone);
-    return rest;
+  const auto moved = [gone, last](uint32_t row) {
+    const uint32_t rest = row & ~(1U << last) & ~(1U << gone);
+    return gone != last && (row >> last & 1) != 0 ? rest | 1U << gone : rest;
   };
-  call.legs[gone] = call.legs[last];
-  call.hears[gone] = call.hears[last];
-  call.masked[gone] = call.masked[last];
-  legs_[call.legs[gone]].place = gone;
-  call.hears[last] = call.masked[last] = 0;
+  uint16_t* link = &call.first;
+  while (*link != index) link = &legs_[*link].next;
+  *link = slot.next;
+  EachLeg(call, [&](LegSlot& other) {
+    if ((other.heard >> gone & 1) != 0) other.tail += LastHeard(other, slot);
+    other.hears = moved(other.hears);
+    other.masked = moved(other.masked);
+    other.heard = moved(other.heard);
+    if (other.key_from == last) other.key_from = gone;
+    if (other.place == last) other.place = gone;
+  });
   call.count = last;
-  for (uint8_t i = 0; i < call.count; ++i) {
-    call.hears[i] = moved(call.hears[i]);
-    call.masked[i] = moved(call.masked[i]);
-  }
 
   slot = LegSlot{};
   sink.Closed(index);
 }
 
 EngineFault MediaCore::SetRoutes(const Command& command) {
-  Call& call = calls_[command.call];
-  call.hears.fill(0);
-  call.masked.fill(0);
+  std::array<uint8_t, kLegsPerCallMax> place;          // In the call, of each leg that the command names.
+  std::array<uint32_t, kLegsPerCallMax> hears{}, masked{};   // By place.
   for (uint8_t i = 0; i < command.count; ++i) {
-    const LegSlot& from = legs_[command.routes[i].from];
-    const LegSlot& to = legs_[command.routes[i].to];
-    if (from.leg == nullptr || to.leg == nullptr || from.call != command.call || to.call != command.call) continue;
-    const auto bit = static_cast<uint8_t>(1U << from.place);
-    call.hears[to.place] = static_cast<uint8_t>(call.hears[to.place] | bit);
-    if (command.routes[i].masked) call.masked[to.place] = static_cast<uint8_t>(call.masked[to.place] | bit);
+    const LegSlot& slot = legs_[command.ears[i].leg];
+    place[i] = slot.leg != nullptr && slot.call == command.call ? slot.place : kNoPlace;
   }
+  for (uint8_t i = 0; i < command.count; ++i) {
+    if (place[i] == kNoPlace) continue;
+    for (uint32_t rest = command.ears[i].hears; rest != 0; rest &= rest - 1) {
+      const auto from = static_cast<uint8_t>(std::countr_zero(rest));
+      if (place[from] == kNoPlace) continue;
+      hears[place[i]] |= 1U << place[from];
+      if ((command.ears[i].masked >> from & 1) != 0) masked[place[i]] |= 1U << place[from];
+    }
+  }
+  const Call& call = calls_[command.call];
+  EachLeg(call, [&](LegSlot& to) {
+    // From one side of a mask to the other the voice jumps by what the mask delays: one ends, the other begins.
+    const uint32_t crossed = to.heard & hears[to.place] & (to.masked ^ masked[to.place]);
+    EachLeg(call, [&](const LegSlot& from) {
+      const uint32_t bit = 1U << from.place;
+      if ((crossed & bit) == 0 || !IsMaskHeard(from)) return;
+      to.tail += LastHeard(to, from);
+      to.heard &= ~bit;
+    });
+    to.hears = hears[to.place];
+    to.masked = masked[to.place];
+    if (to.key_from != kNoPlace && (to.hears >> to.key_from & 1) == 0) {
+      to.leg->EndKey();
+      to.key_from = kNoPlace;
+    }
+  });
   return EngineFault::kNone;
 }
 
 EngineFault MediaCore::Play(const Command& command, LegSlot& slot) {
   std::array<Recording, kPlayListMax> list;
   for (uint8_t i = 0; i < command.count; ++i) list[i] = recordings_.At(command.recordings[i]);
-  StartPlaying(slot, command.request, std::span(list.data(), command.count), command.flag);
+  StartPlaying(slot, command.request, std::span(list.data(), command.count), command.flag, command.loops);
   return EngineFault::kNone;
 }
 
-void MediaCore::StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in) {
+void MediaCore::StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in, bool loops) {
   StopPlaying(slot, 2);
-  slot.player.Start(list);
-  slot.is_playing = true;
+  if (slot.has_played) slot.tail += slot.player.last_sample();
+  slot.player.Start(list, loops);
+  slot.is_playing = slot.has_played = true;
   slot.play_request = request;
   slot.barge_in = barge_in;
 }
@@ -306,7 +350,7 @@ EngineFault MediaCore::ReadBack(const Command& command, LegSlot& slot) {
     }
   }
   WipeBytes(digits);
-  StartPlaying(slot, command.request, std::span(list.data(), used), true);
+  StartPlaying(slot, command.request, std::span(list.data(), used), true, false);
   slot.is_reading_back = true;
   list.fill(Recording{});
   asm volatile("" : : "r"(list.data()) : "memory");
@@ -345,27 +389,31 @@ void MediaCore::HandleKey(LegSlot& slot, const KeyHeard& key) {
 }
 
 // Outside a payment a key goes to whoever hears this leg: an IVR behind us wants it. A tone passes in the audio itself.
+// Whoever pays is sent none: his phone would send it back, as if it were his.
 void MediaCore::RelayKey(const LegSlot& slot, const KeyHeard& key) {
   if (!key.by_event || slot.mask != nullptr) return;
-  Call& call = calls_[slot.call];
-  for (uint8_t i = 0; i < call.count; ++i) {
-    if ((call.hears[i] >> slot.place & 1) == 0) continue;
-    const LegSlot& to = legs_[call.legs[i]];
-    if (!to.leg->CanSendKeys()) continue;
-    if (key.begins) {
-      to.leg->BeginKey(key.event);
-      Emit(EventKind::kRelayedKey, &slot, 0, 0);
-    } else {
-      to.leg->EndKey();
-    }
+  EachLeg(calls_[slot.call], [&](LegSlot& to) {
+    if ((to.hears >> slot.place & 1) == 0) return;
+    const bool is_sent = to.payment == 0 && to.leg->CanSendKeys();
+    if (key.begins && !is_sent) return;
+    PassKey(slot, to, key.event, key.begins);
+    if (key.begins) Emit(EventKind::kRelayedKey, &slot, 0, 0);
+  });
+}
+
+// One key at a time reaches a leg: another's ends the one before, and only its own talker's release ends it.
+void MediaCore::PassKey(const LegSlot& from, LegSlot& to, uint8_t event, bool begins) {
+  if (begins) {
+    to.leg->BeginKey(event);
+    to.key_from = from.place;
+  } else if (to.key_from == from.place) {
+    to.leg->EndKey();
+    to.key_from = kNoPlace;
   }
 }
 
 void MediaCore::EndRelayedKeys(const LegSlot& slot) {
-  const Call& call = calls_[slot.call];
-  for (uint8_t i = 0; i < call.count; ++i) {
-    if ((call.hears[i] >> slot.place & 1) != 0) legs_[call.legs[i]].leg->EndKey();
-  }
+  EachLeg(calls_[slot.call], [&](LegSlot& to) { PassKey(slot, to, 0, false); });
 }
 
 // -------------------------------------------------------------------------------------------------- packets
@@ -407,67 +455,135 @@ void MediaCore::SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink) {
   }
 }
 
-// What a leg is told: the prompt that it hears, and others' voices. Summed in 32 bits and clipped once; one voice alone is
+void MediaCore::ListenToAll(const Call& call, uint64_t now_ms, Turn& turn) {
+  turn.count = call.count;
+  EachLeg(call, [&](LegSlot& slot) {
+    const uint8_t i = slot.place;
+    KeyHeard keys[kKeysHeardMax];
+    size_t key_count = 0;
+    turn.legs[i] = &slot;
+    turn.said[i] = slot.leg->Listen(now_ms, keys, &key_count);
+    for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
+    if (slot.mask != nullptr) StepMask(slot, turn.said[i], now_ms, turn.masked[i].data());
+    if (slot.payment == 0) turn.open |= 1U << i;
+    if (IsMaskHeard(slot)) turn.behind_mask |= 1U << i;
+  });
+}
+
+// Who comes into somebody's mix, and who goes out of it.
+void MediaCore::ChangeEars(Turn& turn) {
+  for (uint8_t i = 0; i < turn.count; ++i) {
+    LegSlot& slot = *turn.legs[i];
+    Turn::Ear& ear = turn.ears[i];
+    ear = EarOf(slot, turn);
+    const uint32_t now = ear.openly | ear.through_mask;
+    if (now == slot.heard) continue;
+    ear.fresh = now & ~slot.heard;
+    for (uint32_t gone = slot.heard & ~now; gone != 0; gone &= gone - 1) {
+      slot.tail += LastHeard(slot, *turn.legs[static_cast<size_t>(std::countr_zero(gone))]);
+    }
+    slot.heard = now;
+  }
+}
+
+// Where many hear nearly all, the sum of all is made once and each listener's is that less what he does not hear. Who pays
+// is not in it, whatever is taken out again: his voice is in no sum that anybody gets.
+void MediaCore::SumOnce(Turn& turn) {
+  turn.has_sum = false;
+  if (turn.count < 4) return;                     // Of three voices two are as many as three less one.
+  turn.in_sum = 0;
+  for (uint8_t i = 0; i < turn.count; ++i) turn.in_sum |= turn.ears[i].openly;
+  int saved = -std::popcount(turn.in_sum);
+  for (uint8_t i = 0; i < turn.count; ++i) {
+    const uint32_t openly = turn.ears[i].openly;
+    saved += std::max(0, std::popcount(openly) - std::popcount(turn.in_sum & ~openly) - 1);
+  }
+  if (saved <= 0) return;
+  turn.sum.fill(0);
+  for (uint32_t rest = turn.in_sum; rest != 0; rest &= rest - 1) {
+    AddVoice(turn.said[static_cast<size_t>(std::countr_zero(rest))], &turn.sum);
+  }
+  turn.has_sum = true;
+}
+
+// What a leg is told: others' voices, and the prompt that it hears. Summed in 32 bits and clipped once; one voice alone is
 // passed on as it is, and silence is made once for all.
-const int16_t* MediaCore::Mix(LegSlot& slot, std::span<const int16_t* const> voices, int16_t* frame) {
+const int16_t* MediaCore::Mix(LegSlot& slot, const Turn& turn, int16_t* frame) {
   static constexpr std::array<int16_t, kFrameSamples> kSilence{};
-  if (!slot.is_playing && !slot.player.IsPlaying()) {
-    if (voices.empty()) return kSilence.data();
-    if (voices.size() == 1) return voices.front();
+  const Turn::Ear& ear = turn.ears[slot.place];
+  const uint32_t voices = ear.openly | ear.through_mask;
+  const auto voice = [&](uint32_t rest) {
+    const auto at = static_cast<size_t>(std::countr_zero(rest));
+    return (ear.through_mask >> at & 1) != 0 ? turn.masked[at].data() : turn.said[at];
+  };
+  if (!slot.has_played && ear.fresh == 0 && slot.tail == 0) {
+    if (voices == 0) return kSilence.data();
+    const uint32_t second = voices & (voices - 1);
+    if (second == 0) return voice(voices);
+    if ((second & (second - 1)) == 0) {
+      MixTwo(voice(voices), voice(second), frame);
+      return frame;
+    }
   }
-  std::array<int32_t, kFrameSamples> sum{};
-  const bool was_playing = slot.player.MixInto(sum.data());
-  // A list of nothing was never playing.
-  if (slot.is_playing && !(was_playing && slot.player.IsPlaying())) {
-    slot.is_playing = slot.is_reading_back = false;
-    Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
+  VoiceSum sum;
+  uint32_t added = voices;
+  const uint32_t besides = turn.in_sum & ~ear.openly;
+  if (turn.has_sum && (ear.fresh & ear.openly) == 0 && std::popcount(besides) + 1 < std::popcount(ear.openly)) {
+    sum = turn.sum;
+    for (uint32_t rest = besides; rest != 0; rest &= rest - 1) TakeVoice(turn.said[static_cast<size_t>(std::countr_zero(rest))], &sum);
+    added = ear.through_mask;
+  } else {
+    sum.fill(0);
   }
-  for (const int16_t* voice : voices) {
-    for (size_t n = 0; n < kFrameSamples; ++n) sum[n] += voice[n];
+  for (uint32_t rest = added; rest != 0; rest &= rest - 1) {
+    const bool is_fresh = (ear.fresh >> std::countr_zero(rest) & 1) != 0;
+    is_fresh ? AddFreshVoice(voice(rest), &sum) : AddVoice(voice(rest), &sum);
   }
-  for (size_t n = 0; n < kFrameSamples; ++n) frame[n] = static_cast<int16_t>(std::clamp(sum[n], -32768, 32767));
+  if (slot.tail != 0) AddTail(std::exchange(slot.tail, 0), &sum);
+  if (slot.has_played) {
+    const bool was_playing = slot.player.MixInto(sum.data());
+    slot.has_played = slot.player.IsPlaying();
+    // A list of nothing was never playing.
+    if (slot.is_playing && !(was_playing && slot.has_played)) {
+      slot.is_playing = slot.is_reading_back = false;
+      Emit(EventKind::kPlayEnded, &slot, 0, slot.play_request);
+    }
+  }
+  ClipSum(sum, frame);
   return frame;
+}
+
+void MediaCore::ReportSilence(LegSlot& slot, uint64_t now_ms) {
+  if (slot.since_ms == 0) slot.since_ms = now_ms;
+  const uint64_t heard_ms = std::max(slot.leg->last_packet_ms(), slot.since_ms);
+  if (slot.is_silent || !slot.leg->media().receive || now_ms - heard_ms <= limits_.silence_event_ms) return;
+  slot.is_silent = true;
+  Emit(EventKind::kLegSilent, &slot, 0, 0, 0, nullptr, static_cast<uint32_t>(now_ms - heard_ms));
 }
 
 void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink) {
   const uint64_t now_ms = now_us / 1000;
-  std::array<const int16_t*, kLegsPerCallMax> said{};
-  std::array<std::array<int16_t, kFrameSamples>, kLegsPerCallMax> masked;   // Written where a leg has a mask, read there only.
-  for (uint8_t i = 0; i < call.count; ++i) {
-    LegSlot& slot = legs_[call.legs[i]];
-    KeyHeard keys[kKeysHeardMax];
-    size_t key_count = 0;
-    said[i] = slot.leg->Listen(now_ms, keys, &key_count);
-    for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
-    if (slot.mask != nullptr) StepMask(slot, said[i], now_ms, masked[i].data());
-  }
-  for (uint8_t i = 0; i < call.count; ++i) {
-    LegSlot& slot = legs_[call.legs[i]];
-    std::array<const int16_t*, kLegsPerCallMax> voices;
-    size_t voice_count = 0;
-    for (uint8_t from = 0; from < call.count; ++from) {
-      const int16_t* heard = HeardFrom(call, i, from, said[from], masked[from].data());
-      if (heard != nullptr) voices[voice_count++] = heard;
-    }
-    std::array<int16_t, kFrameSamples> frame;
-    slot.leg->Speak(Mix(slot, std::span(voices.data(), voice_count), frame.data()), clock_ms);
+  Turn turn;
+  ListenToAll(call, now_ms, turn);
+  ChangeEars(turn);
+  SumOnce(turn);
+  for (uint8_t i = 0; i < turn.count; ++i) {
+    LegSlot& slot = *turn.legs[i];
+    const auto index = static_cast<uint16_t>(&slot - legs_.get());
+    VoiceFrame frame;
+    slot.leg->Speak(Mix(slot, turn, frame.data()), clock_ms);
+    KeepLast(slot, turn);
     if (slot.leg->TakeKeysSent()) Emit(EventKind::kKeysSent, &slot, 0, slot.keys_request);
-    SendDue(call.legs[i], clock_ms, sink);
+    SendDue(index, clock_ms, sink);
 
     uint8_t report[kRtcpBytesMax];
     const size_t length = slot.leg->NextReport(now_us, report);
     if (length > 0) {
       Endpoint to = slot.leg->destination();
       ++to.port;   // RFC 3550 §11: RTCP on the next port.
-      sink.SendRtcp(call.legs[i], std::span(report, length), to);
+      sink.SendRtcp(index, std::span(report, length), to);
     }
-
-    if (slot.since_ms == 0) slot.since_ms = now_ms;
-    const uint64_t heard_ms = std::max(slot.leg->last_packet_ms(), slot.since_ms);
-    if (!slot.is_silent && slot.leg->media().receive && now_ms - heard_ms > limits_.silence_event_ms) {
-      slot.is_silent = true;
-      Emit(EventKind::kLegSilent, &slot, 0, 0, 0, nullptr, static_cast<uint32_t>(now_ms - heard_ms));
-    }
+    ReportSilence(slot, now_ms);
   }
 }
 

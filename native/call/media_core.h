@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,11 +12,13 @@
 #include "audio/player.h"
 #include "base/spsc_ring.h"
 #include "call/engine.h"
+#include "call/mix.h"
 #include "leg/leg.h"
 
 namespace hushtone {
 
 constexpr uint16_t kNoIndex = 0xffff;
+constexpr uint8_t kNoPlace = 0xff;
 constexpr size_t kSlots = 4;                     // Calls take turns in the 20 ms: one slot each 5 ms.
 constexpr uint64_t kSlotMs = kTickMs / kSlots;
 
@@ -65,10 +68,14 @@ struct Command {
   CodedAudio* coded = nullptr;                    // kUpdateLeg: owned; null where the leg keeps what it has.
   KeysToSend keys;
   bool flag = false;                              // kPlay: barge-in. kOpenLeg: blocked.
-  uint8_t count = 0;
+  bool loops = false;                             // kPlay
+  uint8_t count = 0;                              // Of `recordings`, or of `ears`.
   std::array<int32_t, kPlayListMax> recordings{};
-  struct Pair { uint16_t from; uint16_t to; bool masked = false; };
-  std::array<Pair, kLegsPerCallMax * kLegsPerCallMax> routes{};
+  // kSetRoutes: each leg that the matrix names, and what it hears. Bit i is the leg of ears[i].
+  struct Ear { uint16_t leg = kNoIndex; uint32_t hears = 0; uint32_t masked = 0; };
+  std::array<Ear, kLegsPerCallMax> ears{};
+  // False: more legs than a call has.
+  bool AddRoute(uint16_t from, uint16_t to, bool through_mask);
   MaskOrder mask;
   FieldOrder order;
   FieldKind field = FieldKind::kNone;
@@ -110,28 +117,54 @@ class MediaCore {
     Leg* leg = nullptr;
     LegHandle handle = 0;
     uint16_t call = kNoIndex;
-    uint8_t place = 0;                            // In its call.
+    uint16_t next = kNoIndex;                     // Leg of the same call.
+    uint8_t place = 0;                            // In its call: a bit of the rows below.
+    uint8_t key_from = kNoPlace;                  // Whose key is being relayed to it.
     bool has_odd_ptime = false;                   // Not 20 ms: packets fall due between its call's turns.
     bool barge_in = false;
     bool is_playing = false;
-    uint32_t play_request = 0;
-    Player player;
-    uint32_t keys_request = 0;                    // Of the keys being sent.
+    bool has_played = false;                      // `player` holds something still, if only a fade.
+    bool is_reading_back = false;
+    bool is_silent = false;
+    bool keys_open = false;
+    uint8_t keys_left = 0;
+    uint16_t keys_allowed = 0;
+    // Its row of the call's matrix; bit p is the leg at place p.
+    uint32_t hears = 0;
+    uint32_t masked = 0;                          // Of them: through the other's mask, where that pays.
+    uint32_t heard = 0;                           // In its last frame.
+    int32_t tail = 0;                             // Where voices broke off that its next frame has no more.
+    int16_t last_open = 0;                        // The last sample that others heard of it, and those behind its mask.
+    int16_t last_masked = 0;
     VaultHandle payment = 0;
     Mask* mask = nullptr;                         // Being proven, armed or on its way out.
-    bool is_reading_back = false;
     uint64_t hush_until_ms = 0;                   // A read-back's echo.
-    bool keys_open = false;
-    uint16_t keys_allowed = 0;
-    uint8_t keys_left = 0;
-    bool is_silent = false;
     uint64_t since_ms = 0;                        // Opened, or last reported silent.
+    uint32_t play_request = 0;
+    uint32_t keys_request = 0;                    // Of the keys being sent.
+    Player player;
   };
+  // Its legs are a list and the matrix stands with them: what a conference may have costs a call of two legs nothing.
   struct Call {
+    uint16_t first = kNoIndex;
     uint8_t count = 0;
-    std::array<uint16_t, kLegsPerCallMax> legs{};
-    std::array<uint8_t, kLegsPerCallMax> hears{}; // Bit f of hears[t]: leg t hears leg f.
-    std::array<uint8_t, kLegsPerCallMax> masked{};   // Bit f of masked[t]: through f's mask, where f pays.
+  };
+  // One turn of a call: what its legs say now, by place.
+  struct Turn {
+    uint8_t count = 0;
+    uint32_t open = 0;                            // Legs that may be heard as they are,
+    uint32_t behind_mask = 0;                     // and those whose mask lets something through.
+    std::array<LegSlot*, kLegsPerCallMax> legs;
+    std::array<const int16_t*, kLegsPerCallMax> said;
+    std::array<VoiceFrame, kLegsPerCallMax> masked;   // Written where a leg has a mask, read there only.
+    struct Ear {
+      uint32_t openly, through_mask;
+      uint32_t fresh;                             // Not heard in the frame before.
+    };
+    std::array<Ear, kLegsPerCallMax> ears;
+    bool has_sum = false;
+    uint32_t in_sum = 0;
+    VoiceSum sum;                                 // Of all that somebody hears openly.
   };
 
   LegSlot* Find(const Command& command);
@@ -148,20 +181,31 @@ class MediaCore {
   void EmitMask(const LegSlot& slot, MaskChange change, ProofResult proof);
   void StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, int16_t* masked);
   static bool IsMaskHeard(const LegSlot& slot);
-  const int16_t* HeardFrom(const Call& call, uint8_t to, uint8_t from, const int16_t* said, const int16_t* masked) const;
+  static Turn::Ear EarOf(const LegSlot& slot, const Turn& turn);
+  static int16_t LastHeard(const LegSlot& to, const LegSlot& from);
+  static void KeepLast(LegSlot& slot, const Turn& turn);
   void SendNeutralKey(const LegSlot& slot, const KeyHeard& key);
   static EngineFault SendKeys(const Command& command, LegSlot& slot);
-  void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in);
+  void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in, bool loops);
   void StopPlaying(LegSlot& slot, uint8_t code);
+  void ReportSilence(LegSlot& slot, uint64_t now_ms);
   void HandleKey(LegSlot& slot, const KeyHeard& key);
   void RelayKey(const LegSlot& slot, const KeyHeard& key);
+  static void PassKey(const LegSlot& from, LegSlot& to, uint8_t event, bool begins);
   void EmitKey(const LegSlot& slot, const KeyResult& result);
   void Emit(EventKind kind, const LegSlot* slot, uint8_t code, uint32_t request, uint8_t field = 0,
             const FieldFacts* facts = nullptr, uint32_t value_ms = 0);
-  const int16_t* Mix(LegSlot& slot, std::span<const int16_t* const> voices, int16_t* frame);
+  void ListenToAll(const Call& call, uint64_t now_ms, Turn& turn);
+  void ChangeEars(Turn& turn);
+  static void SumOnce(Turn& turn);
+  const int16_t* Mix(LegSlot& slot, const Turn& turn, int16_t* frame);
   void ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink);
   void SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink);
   void EndRelayedKeys(const LegSlot& slot);
+  template <typename Visit>
+  void EachLeg(const Call& call, Visit visit) {
+    for (uint16_t at = call.first; at != kNoIndex; at = legs_[at].next) visit(legs_[at]);
+  }
 
   EngineLimits limits_;
   MaskPool masks_;

@@ -102,30 +102,35 @@ void MediaCore::StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, in
   }
 }
 
-// What leg `to` hears of leg `from`, or null.
-const int16_t* MediaCore::HeardFrom(const Call& call, uint8_t to, uint8_t from, const int16_t* said, const int16_t* masked) const {
-  if ((call.hears[to] >> from & 1) == 0) return nullptr;
-  const LegSlot& talker = legs_[call.legs[from]];
+// Whom leg `slot` hears now, and how.
+MediaCore::Turn::Ear MediaCore::EarOf(const LegSlot& slot, const Turn& turn) {
+  Turn::Ear ear{};
+  ear.through_mask = slot.hears & slot.masked & turn.behind_mask;
   // Whatever the matrix says: from the beginning of a payment to its end nobody hears the payer but through the mask.
-  if ((call.masked[to] >> from & 1) == 0) return talker.payment == 0 ? said : nullptr;
-  if (IsMaskHeard(talker)) return masked;
-  return talker.payment == 0 ? said : nullptr;
+  ear.openly = slot.hears & ~ear.through_mask & turn.open;
+  return ear;
+}
+
+// Where what `to` heard of `from` in its last frame ended.
+int16_t MediaCore::LastHeard(const LegSlot& to, const LegSlot& from) {
+  return (to.masked >> from.place & 1) != 0 ? from.last_masked : from.last_open;
+}
+
+void MediaCore::KeepLast(LegSlot& slot, const Turn& turn) {
+  constexpr size_t kLast = kFrameSamples - 1;
+  const uint32_t bit = 1U << slot.place;
+  slot.last_open = (turn.open & bit) != 0 ? turn.said[slot.place][kLast] : int16_t{0};
+  slot.last_masked = (turn.behind_mask & bit) != 0 ? turn.masked[slot.place][kLast] : slot.last_open;
 }
 
 // To masked listeners: that a key was pressed, and never which.
 void MediaCore::SendNeutralKey(const LegSlot& slot, const KeyHeard& key) {
   if (!key.by_event || slot.mask->order.neutral_event == kNoNeutralEvent) return;
-  const Call& call = calls_[slot.call];
-  for (uint8_t i = 0; i < call.count; ++i) {
-    if ((call.masked[i] >> slot.place & 1) == 0) continue;
-    Leg& to = *legs_[call.legs[i]].leg;
-    if (!to.CanSendKeys()) continue;
-    if (key.begins) {
-      to.BeginKey(static_cast<uint8_t>(slot.mask->order.neutral_event));
-    } else {
-      to.EndKey();
-    }
-  }
+  EachLeg(calls_[slot.call], [&](LegSlot& to) {
+    if ((to.hears & to.masked & 1U << slot.place) == 0) return;
+    if (key.begins && !to.leg->CanSendKeys()) return;
+    PassKey(slot, to, static_cast<uint8_t>(slot.mask->order.neutral_event), key.begins);
+  });
 }
 
 }  // namespace hushtone

@@ -354,21 +354,21 @@ EngineFault MediaEngine::SetRoutes(uint32_t request, uint32_t call, std::span<co
   command.kind = Command::Kind::kSetRoutes;
   command.request = request;
   command.call = known->second;
-  if (routes.size() > command.routes.size()) return EngineFault::kLimit;
   for (const Route& route : routes) {
     const LegEntry* from = Find(route.from);
     const LegEntry* to = Find(route.to);
     if (from == nullptr || to == nullptr || from->call != known->second || to->call != known->second) return EngineFault::kNoLeg;
-    command.routes[command.count++] = {IndexOf(route.from), IndexOf(route.to), route.masked};
+    if (!command.AddRoute(IndexOf(route.from), IndexOf(route.to), route.masked)) return EngineFault::kLimit;
   }
   return Send(std::move(command), 0);
 }
 
-EngineFault MediaEngine::Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) {
+EngineFault MediaEngine::Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in, bool loops) {
   Command command;
   command.kind = Command::Kind::kPlay;
   command.request = request;
   command.flag = barge_in;
+  command.loops = loops;
   if (recordings.size() > kPlayListMax) return EngineFault::kLimit;
   for (const int32_t index : recordings) {
     if (recordings_.At(index).empty()) return EngineFault::kBadArgument;

@@ -28,7 +28,7 @@ class MediaEngine final : public Engine, private PacketSink {
   EngineFault UpdateLeg(uint32_t request, LegHandle leg, const MediaConfig& media) override;
   EngineFault CloseLeg(uint32_t request, LegHandle leg) override;
   EngineFault SetRoutes(uint32_t request, uint32_t call, std::span<const Route> routes) override;
-  EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in) override;
+  EngineFault Play(uint32_t request, LegHandle leg, std::span<const int32_t> recordings, bool barge_in, bool loops) override;
   EngineFault StopPlay(uint32_t request, LegHandle leg) override;
   EngineFault ArmMask(uint32_t request, LegHandle leg, const MaskOrder& order) override;
   EngineFault DisarmMask(uint32_t request, LegHandle leg) override;

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "call/media_core.h"
+#include "check.h"
 
 namespace hushtone::test {
 
@@ -107,11 +108,12 @@ class Bench final : public PacketSink {
     Order(index, command);
   }
 
-  void Route(std::vector<Command::Pair> pairs, uint16_t call = 0) {
+  struct Pair { uint16_t from; uint16_t to; bool masked = false; };
+  void Route(const std::vector<Pair>& pairs, uint16_t call = 0) {
     Command command;
     command.kind = Command::Kind::kSetRoutes;
     command.call = call;
-    for (const auto& pair : pairs) command.routes[command.count++] = pair;
+    for (const Pair& pair : pairs) CHECK(command.AddRoute(pair.from, pair.to, pair.masked));
     core->Execute(command, *this);
   }
 

@@ -179,7 +179,7 @@ class CardEngine final : public Engine {
   EngineFault SetRoutes(uint32_t, uint32_t, std::span<const Route>) override { return EngineFault::kNone; }
   EngineFault ArmMask(uint32_t, LegHandle, const MaskOrder&) override { return EngineFault::kNone; }
   EngineFault DisarmMask(uint32_t, LegHandle) override { return EngineFault::kNone; }
-  EngineFault Play(uint32_t, LegHandle, std::span<const int32_t>, bool) override { return EngineFault::kNone; }
+  EngineFault Play(uint32_t, LegHandle, std::span<const int32_t>, bool, bool) override { return EngineFault::kNone; }
   EngineFault StopPlay(uint32_t, LegHandle) override { return EngineFault::kNone; }
   EngineFault BeginPayment(uint32_t, LegHandle) override { return EngineFault::kNone; }
   EngineFault EndPayment(uint32_t, LegHandle) override { return EngineFault::kNone; }

@@ -293,7 +293,7 @@ void TakesACard() {
   CHECK(recording == 0);
   const int32_t list[] = {recording};
   CHECK(bench.engine->BeginPayment(2, payer) == EngineFault::kNone);
-  CHECK(bench.engine->Play(3, payer, list, true) == EngineFault::kNone);
+  CHECK(bench.engine->Play(3, payer, list, true, false) == EngineFault::kNone);
   FieldOrder order;
   order.kind = FieldKind::kPan;
   order.length_min = 12;

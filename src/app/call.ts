@@ -9,11 +9,13 @@ import {
 } from '../session/conversation.ts';
 import type { Destination, Flow } from '../session/flow.ts';
 import { LegBook, type LegRole, type LegShown, legTotals } from './call-media.ts';
+import { ConferenceRunner } from './conference-runner.ts';
 import type { AppDeps } from './deps.ts';
 import { CallJournal, type LiveEvents } from './journal.ts';
 import type {
   CallContext,
   CallResult,
+  GatewayAdapter,
   IncomingCall,
   LegEnd,
   LegListener,
@@ -31,6 +33,8 @@ const SAY_MS_MAX = 15_000;
 const DIAL_MS_MAX = 30_000;
 /** A caller who is not answered by then hears that it rings. */
 const RING_AFTER_MS = 300;
+/** Whoever talks with the caller is out of the audio while he pays. */
+const CAPTURE_MODE = 'removed';
 /** A leg without media this long is taken for lost: hang-ups that nobody signalled. */
 export const SILENT_MS_MAX = 30_000;
 
@@ -51,6 +55,7 @@ export class Call {
   #callerEnd: LegEnd | null = null;
   /** The caller's end, for a dial that is under way. */
   readonly #callerLeft = new AbortController();
+  readonly #conference: ConferenceRunner;
   #runner: SessionRunner | null = null;
   #result: CallResult | null = null;
   #segment: SegmentRow | null = null;
@@ -69,6 +74,7 @@ export class Call {
     this.callId = incoming.callId;
     this.#log = deps.log.child({ callId: incoming.callId });
     this.#startedAt = deps.clock.now();
+    this.#conference = new ConferenceRunner({ ...deps, log: this.#log }, incoming.callId);
     this.#journal = new CallJournal({ store: deps.store, clock: deps.clock, log: this.#log, live }, incoming.callId);
   }
 
@@ -87,6 +93,7 @@ export class Call {
       const local = await media.openLeg({ callId, legId, media: this.#incoming.media });
       isOpen = true;
       this.#legs.add(legId, 'caller', this.#incoming.media);
+      await this.#conference.request({ kind: 'joined', id: legId, role: 'caller' });
       ringTimer.cancel();
       this.#leg = await this.#incoming.accept(local);
     } catch (error) {
@@ -128,6 +135,8 @@ export class Call {
   async #changeMedia(legId: string, changed: NegotiatedMedia): Promise<LocalMedia> {
     const local = await this.#deps.media.updateLeg(legId, changed);
     this.#legs.changed(legId, changed);
+    const isOnHold = changed.direction === 'recvonly' || changed.direction === 'inactive';
+    await this.#conference.tell({ kind: isOnHold ? 'held' : 'resumed', id: legId });
     return local;
   }
 
@@ -159,8 +168,13 @@ export class Call {
       return;
     }
     if (event.kind === 'legRecreated') this.#renewKeys(event.legId);
-    if (event.kind === 'legRecreated' && this.#bridge !== null)
-      this.#openBridge().catch(() => this.#bridge?.over(null));
+    if (event.kind === 'legRecreated') {
+      this.#conference.legRecreated().catch((error: unknown) => {
+        this.#note('routes not restored', error);
+        this.#bridge?.over(null);
+      });
+    }
+    this.#conference.mediaEvent(event);
     if (event.kind === 'legLost' && event.legId === this.#bridge?.legId) this.#bridge.over({ kind: 'lost' });
     if (event.kind === 'legLost' && event.legId === this.#incoming.legId) this.end();
     this.#runner?.mediaEvent(event);
@@ -196,7 +210,7 @@ export class Call {
         for (const output of step.outputs) await this.#carryOut(output);
       }
     } catch (error) {
-      const code: ErrorCode = error instanceof ServiceError ? error.code : 'INTERNAL';
+      const code = codeOf(error);
       this.#log.error('call failed', { code, error: String(error) });
       this.#deps.metrics.failure(code);
       this.#state = { kind: 'ended' };
@@ -297,23 +311,34 @@ export class Call {
   }
 
   #startPayment(): void {
-    const { callId, legId, context } = this.#incoming;
     const gateway = this.#deps.gateways.get(this.#flow.gateway);
     if (gateway === undefined) throw new ServiceError('INTERNAL', `no gateway ${this.#flow.gateway}`);
-    const log = this.#log;
-    const journal = this.#journal;
-    this.#runner = new SessionRunner(
-      { ...this.#deps, gateway, log, journal },
-      { callId, legId, flow: this.#flow, context },
-    );
-    this.#pending = this.#runner.run().then((result) => {
+    this.#pending = this.#pay(gateway).then((result) => {
       this.#result = result;
-      this.#runner = null;
       const caller = this.#callerEnd === null ? 'present' : 'gone';
       const { result: name } = result;
       this.#feed({ kind: 'paymentEnded', result: name === 'not-identified' ? 'failed' : name, caller });
     });
-    if (this.#callerEnd !== null) this.#runner.callEnded();
+  }
+
+  /** Who may not hear the caller is out of the audio before the payment begins, and comes back after its end. */
+  async #pay(gateway: GatewayAdapter): Promise<CallResult> {
+    const { callId, legId, context } = this.#incoming;
+    try {
+      await this.#conference.request({ kind: 'captureStarted', payer: legId, mode: CAPTURE_MODE });
+    } catch (error) {
+      this.#note('payment not begun', error);
+      return { result: 'failed', ...this.#brought(), errorCode: codeOf(error) };
+    }
+    const deps = { ...this.#deps, gateway, log: this.#log, journal: this.#journal };
+    const runner = new SessionRunner(deps, { callId, legId, flow: this.#flow, context });
+    this.#runner = runner;
+    const over = runner.run();
+    if (this.#callerEnd !== null) runner.callEnded();
+    const result = await over;
+    this.#runner = null;
+    await this.#conference.tell({ kind: 'captureEnded' });
+    return result;
   }
 
   // ---------------------------------------------------------------- other legs
@@ -361,26 +386,16 @@ export class Call {
         transferRequested: transfer,
       });
       if (this.#callerEnd !== null) return null;
-      await this.#openBridge();
+      await this.#conference.request({ kind: 'joined', id: legId, role: 'application' });
       const end = await ended;
       timer?.cancel();
       return end;
     } finally {
       this.#bridge = null;
-      await media.setRoutes(callId, []).catch(() => this.#deps.metrics.failure('WORKER_UNAVAILABLE'));
+      await this.#conference.tell({ kind: 'left', id: legId });
       if (leg !== null && !isOver) await leg.hangUp().catch(() => {});
       await this.#closeLeg(legId);
     }
-  }
-
-  async #openBridge(): Promise<void> {
-    const caller = this.#incoming.legId;
-    const other = this.#bridge?.legId;
-    if (other === undefined) return;
-    await this.#deps.media.setRoutes(this.callId, [
-      { from: caller, to: other, mode: 'open' },
-      { from: other, to: caller, mode: 'open' },
-    ]);
   }
 
   /** The target's BYE or REFER says yes or no; silence about it is no. */
@@ -429,7 +444,7 @@ export class Call {
   }
 
   #note(what: string, error: unknown): void {
-    const code: ErrorCode = error instanceof ServiceError ? error.code : 'INTERNAL';
+    const code = codeOf(error);
     this.#deps.metrics.failure(code);
     this.#log.warn(what, { code, error: error instanceof Error ? error.message : String(error) });
   }
@@ -462,4 +477,8 @@ export class Call {
       (error: unknown) => this.#note('leg not closed', error),
     );
   }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof ServiceError ? error.code : 'INTERNAL';
 }

@@ -217,7 +217,8 @@ export interface Route {
   /**
    * `open` passes audio and key events; `blocked` passes neither, and no row is `blocked`. From the beginning of a payment
    * of `from` to its end `open` passes nothing; `masked` passes the audio that the mask of `from` lets through, and
-   * nothing while that is not armed.
+   * nothing while that is not armed. Without a payment `masked` passes what `open` does, once armed through the mask and
+   * without keys.
    */
   readonly mode: 'open' | 'masked' | 'blocked';
 }
@@ -338,10 +339,10 @@ export interface MediaPort {
   armMask(legId: LegId, order: MaskOrder): Promise<{ readonly delayMs: number }>;
   /** After the payment; refused during one. */
   disarmMask(legId: LegId): Promise<void>;
-  /** Plays recordings one after the other; `playEnded` follows exactly once. */
+  /** Plays recordings one after the other, or `loop` all of them for an hour; `playEnded` follows exactly once. */
   play(
     legId: LegId,
-    order: { playId: string; recordings: readonly string[]; bargeIn: boolean; locale?: string },
+    order: { playId: string; recordings: readonly string[]; bargeIn: boolean; loop?: boolean; locale?: string },
   ): Promise<void>;
   stopPlay(legId: LegId): Promise<void>;
   /** From here to `endPayment` every key of this leg outside an open collection is sensitive. */

@@ -79,6 +79,8 @@ interface LegState {
   local: LocalMedia;
   /** Armed, or ordered to be. */
   mask: MaskOrder | null;
+  /** While it is being proven: whoever asks again meanwhile hears of the same proof. */
+  arming: Promise<{ delayMs: number }> | null;
   /** Since when the peer may send under a key; null for plain media. */
   securedAt: number | null;
 }
@@ -262,9 +264,10 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       const routes = call.routes.filter((route) => call.legs.has(route.from) && call.legs.has(route.to));
       if (routes.length > 0) await sendRoutes(call, callId, routes).catch((error) => log.error(String(error)));
       // Masked listeners hear nothing of a payer until this is through; the proof runs anew.
-      for (const { legId, mask } of call.legs.values()) {
+      for (const leg of call.legs.values()) {
+        const { legId, mask } = leg;
         if (mask === null) continue;
-        arm(call, legId, mask).catch((error) =>
+        arm(call, leg, mask).catch((error) =>
           log.error('mask not armed again', { callId, legId, reason: String(error) }),
         );
       }
@@ -300,9 +303,13 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     return orderNow(call, 'setRoutes', { callId, routes: rows });
   }
 
-  function arm(call: CallState, legId: LegId, { replace, neutralKey }: MaskOrder): Promise<{ delayMs: number }> {
-    const value = { legId, replace, neutralKey: neutralKey ?? '' };
-    return call.worker.connection.ask('armMask', value, 'maskArmed', orderTimeoutMs);
+  /** Two proofs of one line at once would be proofs of nothing. */
+  function arm(call: CallState, leg: LegState, { replace, neutralKey }: MaskOrder): Promise<{ delayMs: number }> {
+    const value = { legId: leg.legId, replace, neutralKey: neutralKey ?? '' };
+    leg.arming ??= call.worker.connection.ask('armMask', value, 'maskArmed', orderTimeoutMs).finally(() => {
+      leg.arming = null;
+    });
+    return leg.arming;
   }
 
   function forgetLeg(call: CallState, legId: LegId): void {
@@ -333,7 +340,7 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       }
       const wire = media === null ? undefined : toWireMedia(media);
       const local = { address: '', port: 0 };
-      const leg: LegState = { legId, callId, media: wire, local, mask: null, securedAt: securedAt(wire) };
+      const leg: LegState = { legId, callId, media: wire, local, mask: null, arming: null, securedAt: securedAt(wire) };
       call.legs.set(legId, leg);
       callOfLeg.set(legId, callId);
       try {
@@ -384,9 +391,10 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
     async armMask(legId, mask) {
       const call = callOf(legId);
       const leg = call.legs.get(legId);
+      if (leg === undefined) throw new ServiceError('CALL_NOT_FOUND', `no leg ${legId}`);
       await call.worker.recreated;
-      const armed = await arm(call, legId, mask);
-      if (leg !== undefined) leg.mask = mask;
+      const armed = await arm(call, leg, mask);
+      leg.mask = mask;
       return { delayMs: armed.delayMs };
     },
 
@@ -397,8 +405,8 @@ export function createMediaClient(options: MediaClientOptions): MediaClient {
       if (leg !== undefined) leg.mask = null;
     },
 
-    play: async (legId, { playId, recordings, bargeIn, locale = options.locale }) =>
-      order(callOf(legId), 'play', { legId, playId, recordings, bargeIn, locale }),
+    play: async (legId, { playId, recordings, bargeIn, loop = false, locale = options.locale }) =>
+      order(callOf(legId), 'play', { legId, playId, recordings, bargeIn, loop, locale }),
     stopPlay: async (legId) => order(callOf(legId), 'stopPlay', { legId }),
 
     async beginPayment(callId, paymentId, legId) {

@@ -40,7 +40,7 @@ interface NativeEngine {
   ): number;
   setRoutes(request: number, call: number, routes: Uint32Array): number;
   armMask(request: number, leg: number, fill: number, neutralEvent: number): number;
-  play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean): number;
+  play(request: number, leg: number, recordings: Int32Array, bargeIn: boolean, loops: boolean): number;
   openField(request: number, leg: number, field: number, lengthMin: number, lengthMax: number, brands: number): number;
   openKeys(request: number, leg: number, allowedEvents: number, lengthMax: number): number;
   sendKeys(request: number, leg: number, events: Uint8Array, numbers: Float64Array): number;
@@ -188,8 +188,8 @@ export class Engine {
     refuse(this.#native.armMask(request, leg, fill, neutralEvent));
   }
 
-  play(request: number, leg: number, recordings: readonly number[], bargeIn: boolean): void {
-    refuse(this.#native.play(request, leg, Int32Array.from(recordings), bargeIn));
+  play(request: number, leg: number, recordings: readonly number[], bargeIn: boolean, loops: boolean): void {
+    refuse(this.#native.play(request, leg, Int32Array.from(recordings), bargeIn, loops));
   }
 
   openField(

@@ -336,7 +336,7 @@ export class Host {
     });
     const play = { playId: order.playId, callId: leg.callId };
     await this.#ask((request) => {
-      this.#options.engine.play(request, leg.handle, recordings, order.bargeIn);
+      this.#options.engine.play(request, leg.handle, recordings, order.bargeIn, order.loop);
       this.#plays.set(request, play);
     });
     return done();

@@ -53,7 +53,14 @@ export interface Orders {
   setRoutes: { callId: string; routes: readonly { from: string; to: string; masked: boolean }[] };
   armMask: { legId: string; replace: string; neutralKey: string };
   disarmMask: { legId: string };
-  play: { legId: string; playId: string; locale: string; recordings: readonly string[]; bargeIn: boolean };
+  play: {
+    legId: string;
+    playId: string;
+    locale: string;
+    recordings: readonly string[];
+    bargeIn: boolean;
+    loop: boolean;
+  };
   stopPlay: { legId: string };
   beginPayment: { callId: string; paymentId: string; legId: string };
   endPayment: { paymentId: string };

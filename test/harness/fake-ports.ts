@@ -112,6 +112,11 @@ export class FakeWorld {
   /** Fields a payment holds; a payment that was ended is gone. */
   readonly held = new Map<string, Set<FieldName>>();
   readonly routes: (readonly Route[])[] = [];
+  /** Legs whose mask is armed, and what the proof of the next one finds wrong. */
+  readonly armed = new Set<string>();
+  maskFault: string | null = null;
+  /** What each leg is being played in a loop. */
+  readonly looped = new Map<string, { readonly playId: string; readonly recordings: readonly string[] }>();
   readonly conversations = new Map<string, ConversationRow>();
   readonly segments = new Map<string, SegmentRow>();
   readonly payments = new Map<string, PaymentRow>();
@@ -289,17 +294,30 @@ export class FakeWorld {
         this.#enter('setRoutes');
         this.routes.push(routes);
       },
-      armMask: async () => {
+      armMask: async (legId) => {
         this.#enter('armMask');
+        if (this.maskFault !== null) throw new ServiceError('MASK_NOT_ARMED', this.maskFault);
+        this.armed.add(legId);
         return { delayMs: 60 };
       },
-      disarmMask: async () => this.#enter('disarmMask'),
-      play: async (_, { playId, recordings }) => {
+      disarmMask: async (legId) => {
+        this.#enter('disarmMask');
+        if (this.held.size > 0) throw new ServiceError('PAYMENT_IN_PROGRESS', 'a payment is on');
+        this.armed.delete(legId);
+      },
+      play: async (legId, { playId, recordings, loop }) => {
         this.#enter('play');
+        if (loop === true) {
+          this.looped.set(legId, { playId, recordings });
+          return;
+        }
         this.said.push(...recordings);
         this.#soon(() => this.emit({ kind: 'playEnded', playId, reason: 'finished' }));
       },
-      stopPlay: async () => this.#enter('stopPlay'),
+      stopPlay: async (legId) => {
+        this.#enter('stopPlay');
+        this.looped.delete(legId);
+      },
       beginPayment: async (_, paymentId) => {
         this.#enter('beginPayment');
         this.held.set(paymentId, new Set());
