@@ -217,6 +217,11 @@ const BANS: readonly Ban[] = [
   { what: /\bIntl\.NumberFormat/, instead: 'src/money: Intl is wrong for 29 currencies', where: everywhere },
   { what: /:\s*any\b|<any>|\bas any\b/, instead: 'unknown and a check', where: everywhere },
   {
+    what: /\.setRoutes\(/,
+    instead: 'src/app/conference-runner.ts: who hears whom is decided in one table',
+    where: (file) => !['media', 'worker'].includes(folderOf(file)) && file !== 'src/app/conference-runner.ts',
+  },
+  {
     what: /\bFIXME\b|\bXXX\b|\bTODO\b(?!\(#\d+\))/,
     instead: 'mending it, or TODO(#issue)',
     where: everywhere,

@@ -465,7 +465,7 @@ void MediaCore::ListenToAll(const Call& call, uint64_t now_ms, Turn& turn) {
     turn.said[i] = slot.leg->Listen(now_ms, keys, &key_count);
     for (size_t k = 0; k < key_count; ++k) HandleKey(slot, keys[k]);
     if (slot.mask != nullptr) StepMask(slot, turn.said[i], now_ms, turn.masked[i].data());
-    if (slot.payment == 0) turn.open |= 1U << i;
+    if (slot.payment == 0 && slot.leg->IsSaying()) turn.open |= 1U << i;
     if (IsMaskHeard(slot)) turn.behind_mask |= 1U << i;
   });
 }

@@ -152,7 +152,7 @@ class MediaCore {
   // One turn of a call: what its legs say now, by place.
   struct Turn {
     uint8_t count = 0;
-    uint32_t open = 0;                            // Legs that may be heard as they are,
+    uint32_t open = 0;                            // Legs that say something and may be heard as they are,
     uint32_t behind_mask = 0;                     // and those whose mask lets something through.
     std::array<LegSlot*, kLegsPerCallMax> legs;
     std::array<const int16_t*, kLegsPerCallMax> said;

@@ -258,7 +258,11 @@ const int16_t* Leg::Listen(uint64_t now_ms, KeyHeard* keys, size_t* key_count) {
   }
   const PlayoutBuffer::Counters& playing = Playing();
   const uint64_t concealed = playing.concealed_frames;
-  if (!(coded_ != nullptr ? coded_->Take(heard_.data()) : playout_.Take(heard_.data()))) return heard_.data();
+  if (!(coded_ != nullptr ? coded_->Take(heard_.data()) : playout_.Take(heard_.data()))) {
+    is_saying_ = false;
+    return heard_.data();
+  }
+  if (!is_saying_) is_saying_ = std::any_of(heard_.begin(), heard_.end(), [](int16_t sample) { return sample != 0; });
   const bool is_concealed = playing.concealed_frames != concealed;
   if (is_concealed) Add(counters.frames_concealed);
   heard_concealed_ = is_concealed || concealed_now_;   // FadeInSamples are fewer than a frame's.

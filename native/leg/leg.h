@@ -89,6 +89,8 @@ class Leg {
   // Whether what Listen returned last holds concealed audio, or fades out of it. It may be a tone said again: a mask that
   // hides tones from others must hide this with them.
   bool HeardConcealed() const { return heard_concealed_; }
+  // Whether what Listen returned last is the peer's, and not the silence before his first sound or after his last packet.
+  bool IsSaying() const { return is_saying_; }
   // `now_ms` below is the sending clock: it moves with the ticks, not with how late one came.
   // Once every 20 ms: what the peer shall hear. Sends an event's packet instead while a press is being relayed.
   void Speak(const int16_t* samples, uint64_t now_ms);
@@ -156,6 +158,7 @@ class Leg {
   bool event_entered_ = false;                // The press that is on was reported.
   bool concealed_now_ = false;
   bool heard_concealed_ = false;
+  bool is_saying_ = false;
   uint8_t event_key_ = 0;
   uint64_t last_event_ms_ = 0;
   uint8_t peer_event_type_ = 0;

@@ -73,7 +73,7 @@ class Room {
 
   // 20 ms: everybody says what `voice` gives.
   template <typename Voice>
-  void Step(Voice voice) {
+  void Step(Voice&& voice) {
     const size_t from = bench.sent.size();
     for (auto& [leg, party] : parties) {
       Frame frame;
@@ -179,12 +179,15 @@ size_t FindDelay() {
   return 0;
 }
 
-const size_t kDelay = FindDelay();
+size_t Delay() {
+  static const size_t delay = FindDelay();
+  return delay;
+}
 
 void EverybodyHearsEverybodyElse() {
-  for (const uint16_t parties : {2, 3, 4, 5, 8, 13, 32}) {
+  for (const auto parties : std::to_array<uint16_t>({2, 3, 4, 5, 8, 13, 32})) {
     Room room;
-    room.delay = kDelay;
+    room.delay = Delay();
     for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, leg % 2 == 0 ? Law::kMu : Law::kA);
     room.RouteAll();
     Noise noise(parties);
@@ -215,7 +218,7 @@ void AnyMatrixIsHeardAsItIs() {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     std::mt19937_64 random(seed);
     Room room;
-    room.delay = kDelay;
+    room.delay = Delay();
     const auto parties = static_cast<uint16_t>(2 + random() % 31);
     for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, random() % 2 == 0 ? Law::kMu : Law::kA);
     Noise noise(seed);
@@ -249,9 +252,9 @@ void AnyMatrixIsHeardAsItIs() {
 
 // Three at the end of the scale, two up and one down, are one up. Clipped after each they would be next to nothing.
 void ClippingIsDoneOnceAtTheEnd() {
-  for (const uint16_t parties : {4, 9}) {   // The sum of each for itself, and the one of all.
+  for (const auto parties : std::to_array<uint16_t>({4, 9})) {   // The sum of each for itself, and the one of all.
     Room room;
-    room.delay = kDelay;
+    room.delay = Delay();
     for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, Law::kMu);
     room.RouteAll();
     const auto loud = [](uint16_t leg, size_t) -> int16_t { return leg == 3 ? 0 : leg == 2 ? -32124 : leg < 2 ? 32124 : 0; };
@@ -272,7 +275,7 @@ void APayerIsInNobodysMixButMasked() {
   for (uint64_t seed = 1; seed <= 12; ++seed) {
     std::mt19937_64 random(seed);
     Room room;
-    room.delay = kDelay;
+    room.delay = Delay();
     const auto parties = static_cast<uint16_t>(3 + random() % 8);
     constexpr uint16_t kPayer = 0;
     for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, Law::kMu);
@@ -331,7 +334,7 @@ void NoDigitOfAPayerIsInAnybodysEar() {
     PressMaker maker(5, {});
     const Presses presses = maker.Make({.name = "keys", .on_ms = 80, .off_ms = 80}, kPresses);
     Room room;
-    room.delay = kDelay;
+    room.delay = Delay();
     for (uint16_t leg = 0; leg < 6; ++leg) room.Join(leg, Law::kMu);
     std::vector<Bench::Pair> routes;
     for (uint16_t from = 0; from < 6; ++from) {
@@ -370,19 +373,22 @@ int32_t RoughestIn(const std::vector<int16_t>& samples) {
   return most;
 }
 
+constexpr uint16_t kComes = 20;
+
 // Two talk, a third comes, goes, is put on hold and taken off, each at the worst moment: at the height of its wave.
 void NobodyComesOrGoesWithAClick() {
-  // 2,000 at 150 Hz bends by 28, µ-law at that height by up to 256 in four samples' rounding; a step is 2,000.
+  // 2,000 at 200 Hz bends by 49, a fade of it by 50, µ-law up to 4,063 by at most 4 halves of its step of 128; a step is 2,000.
   constexpr int32_t kRoughestMax = 600;
   const auto voice = [](uint16_t leg, size_t at) -> int16_t {
     const double hz = leg == 0 ? 150 : 200;   // A frame of 20 ms has whole waves: all its ends are alike, and at a height.
-    return static_cast<int16_t>(2000 * std::cos(2 * std::numbers::pi * hz * static_cast<double>(at) / 8000));
+    const double height = leg == 0 ? 1000 : leg == 2 || leg == kComes ? 2000 : 200;
+    return static_cast<int16_t>(height * std::cos(2 * std::numbers::pi * hz * static_cast<double>(at) / 8000));
   };
   enum Change { kNone, kRouteOff, kRouteOn, kClose, kHold, kPays, kJoins };
-  for (const uint16_t parties : {3, 6}) {
+  for (const auto parties : std::to_array<uint16_t>({3, 6})) {
     for (const Change change : {kNone, kRouteOff, kRouteOn, kClose, kHold, kPays, kJoins}) {
       Room room;
-      room.delay = kDelay;
+      room.delay = Delay();
       for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, Law::kMu);
       const auto without = [&] {
         std::vector<Bench::Pair> routes;
@@ -412,8 +418,8 @@ void NobodyComesOrGoesWithAClick() {
         room.bench.Order(2, held);
       }
       if (change == kJoins) {
-        room.Join(parties, Law::kMu);
-        with.push_back({parties, 0});
+        room.Join(kComes, Law::kMu);       // In the middle of a word.
+        with.push_back({kComes, 0});
         room.Route(with);
       }
       const size_t quiet = kWarmUpFrames;   // Before: what came when the call began.
@@ -437,7 +443,7 @@ void AStepIsHeardAsOne() {
 
 void APromptIsHeardByOnePartyAlone() {
   Room room;
-  room.delay = kDelay;
+  room.delay = Delay();
   for (uint16_t leg = 0; leg < 5; ++leg) room.Join(leg, Law::kMu);
   room.RouteAll();
   Noise noise(3);
@@ -467,25 +473,25 @@ void APromptIsHeardByOnePartyAlone() {
 // Music for one party, again and again, while the others talk; another recording takes its place without a click.
 void MusicGoesOnUntilItIsStopped() {
   Room room;
-  room.delay = kDelay;
+  room.delay = Delay();
   for (uint16_t leg = 0; leg < 3; ++leg) room.Join(leg, Law::kMu);
   room.Route({{0, 1}, {1, 0}});
   const auto quiet = [](uint16_t, size_t) -> int16_t { return 0; };
   for (size_t i = 0; i < kWarmUpFrames; ++i) room.Step(quiet);
-  const auto tune = [&](size_t samples, double hz) {
+  const auto tune = [&](size_t samples, double height) {
     auto made = std::make_unique<int16_t[]>(samples);
-    for (size_t n = 0; n < samples; ++n) made[n] = static_cast<int16_t>(2000 * std::sin(2 * std::numbers::pi * hz * static_cast<double>(n) / 8000));
+    for (size_t n = 0; n < samples; ++n) made[n] = static_cast<int16_t>(height * std::sin(2 * std::numbers::pi * 160 * static_cast<double>(n) / 8000));
     return room.bench.recordings.Add(std::move(made), samples);
   };
   Command play;
   play.kind = Command::Kind::kPlay;
   play.count = 2;
-  play.recordings[0] = tune(2000, 200);               // Whole waves, and no whole frames.
-  play.recordings[1] = tune(1200, 400);
+  play.recordings[0] = tune(2000, 2000);              // Whole waves, and no whole frames.
+  play.recordings[1] = tune(1200, 1500);
   play.loops = true;
   play.request = 7;
   room.bench.Order(2, play);
-  for (size_t i = 0; i < 100; ++i) room.Step(quiet);
+  for (size_t i = 0; i < 101; ++i) room.Step(quiet);    // To the height of a wave.
   const std::vector<int16_t> heard = room.Heard(2, kWarmUpFrames);
   CHECK(RoughestIn(heard) < 600);
   bool comes_again = true;
@@ -677,7 +683,7 @@ void KeysAreRelayedAlongRoutes() {
 // Masked to open and back while the mask is armed and nobody pays: 60 ms apart, and no step between them.
 void ARouteThatCrossesAMaskDoesNotClick() {
   Room room;
-  room.delay = kDelay;
+  room.delay = Delay();
   room.Join(0, Law::kMu);
   room.Join(1, Law::kMu);
   room.Route({{0, 1, true}});

@@ -217,6 +217,7 @@ void ALegMadeAgainIsBlockedUntilItsMaskIsProvenAgain() {
   bench.Open(kPayer, 0);
   bench.Order(kPayer, Command::Kind::kBeginPayment);
   bench.Route({{kPayer, kAgent, true}, {kPayer, kSupervisor, false}});
+  Speak(bench, &frame, 1);   // What broke off fades.
   size_t from = bench.sent.size();
   Speak(bench, &frame, 40);
   CHECK(IsQuiet(Heard(bench, kAgent, from)));

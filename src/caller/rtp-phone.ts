@@ -81,6 +81,8 @@ export class RtpPhone {
   #lateMsMax = 0;
   #isClosed = false;
   packetsReceived = 0;
+  /** Of them telephone-events: keys that somebody else pressed. */
+  eventsReceived = 0;
   /** What happens to packets on the way out; a network that loses none where nobody says otherwise. */
   link: Link = (packet, send) => send(packet);
 
@@ -243,6 +245,7 @@ export class RtpPhone {
     }
     this.packetsReceived += 1;
     this.#lastPacketAt = this.#clock.now();
+    if (packet.getPayloadType() === this.#eventPayloadType) this.eventsReceived += 1;
     if (packet.getPayloadType() !== 0) return;
     const view = packet.getPayload();
     const samples = decodeUlaw(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));

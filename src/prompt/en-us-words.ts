@@ -1,3 +1,4 @@
+import { HOLD_MUSIC } from './hold-music.ts';
 import type { Recording, SentenceName } from './recording.ts';
 
 /** What each sentence says in American English. */
@@ -50,6 +51,7 @@ export const EN_US_SENTENCES: Readonly<Record<SentenceName, string>> = {
   'not-charged': 'Your card was not charged.',
   interrupted: 'Sorry, we were interrupted. Please enter that again from the beginning.',
   'payment-time-over': 'Sorry, the time for this payment is over.',
+  'caller-is-paying': 'The caller is entering the payment. Please stay on the line.',
 };
 
 const ONES = (
@@ -163,6 +165,7 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyz'.split('');
 /** Every recording of en-US: what `prompts/en-US/manifest` is built from, and all that a plan can name. */
 export const EN_US_RECORDINGS: readonly Recording[] = [
   { name: 'pause', text: '', silenceMs: 250 },
+  { name: 'hold-music', text: '', tune: HOLD_MUSIC },
   ...Object.entries(EN_US_SENTENCES).map(([name, text]) => ({ name, text })),
   ...range(10).map((n) => ({ name: `digit-${n}`, text: words(n) })),
   ...range(100).map((n) => ({ name: `number-${two(n)}`, text: words(n) })),

@@ -4,6 +4,8 @@ export interface Recording {
   /** Empty: silence of `silenceMs`. */
   readonly text: string;
   readonly silenceMs?: number;
+  /** Notes, one after the other, instead of a voice. */
+  readonly tune?: string;
 }
 
 /** Something to say; a language turns it into names of recordings. */
@@ -67,7 +69,8 @@ export type SentenceName =
   | 'agent-will-check'
   | 'not-charged'
   | 'interrupted'
-  | 'payment-time-over';
+  | 'payment-time-over'
+  | 'caller-is-paying';
 
 /** How one language says things. Every name it returns is in `recordings`. */
 export interface Language {

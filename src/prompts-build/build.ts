@@ -3,10 +3,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWav } from '../lib/wav.ts';
 import { LOCALES, languageOf } from '../prompt/plan.ts';
-import type { Language } from '../prompt/recording.ts';
+import type { Language, Recording } from '../prompt/recording.ts';
 import { SAMPLE_RATE, softEnds, toLevel, trim } from './level.ts';
 import { inputHash, type ManifestEntry, readManifest, sha256, writeManifest } from './manifest.ts';
 import { synthesize } from './synth.ts';
+import { playTune } from './tune.ts';
 
 export interface BuildOptions {
   readonly directory: string;
@@ -50,6 +51,18 @@ async function entriesBefore(folder: string): Promise<Map<string, ManifestEntry>
   return new Map(readManifest(await readFile(file, 'utf8')).recordings.map((entry) => [entry.name, entry]));
 }
 
+/** What a recording is made from, besides the voice. */
+export function givenOf({ text, silenceMs = 0, tune }: Recording): string {
+  return tune ?? `${text}/${silenceMs}`;
+}
+
+async function samplesFor(voice: string, spoken: string | undefined, recording: Recording): Promise<Int16Array> {
+  const { text, silenceMs = 0, tune } = recording;
+  if (tune !== undefined) return softEnds(toLevel(playTune(tune)));
+  if (text === '') return new Int16Array((silenceMs * SAMPLE_RATE) / 1000);
+  return softEnds(toLevel(trim(await synthesize(voice, spoken ?? text))));
+}
+
 async function buildOne(
   options: BuildOptions,
   folder: string,
@@ -57,13 +70,10 @@ async function buildOne(
   known: ManifestEntry | undefined,
 ): Promise<ManifestEntry> {
   const spoken = options.spoken[recording.name];
-  const input = inputHash(options.voice, spoken ?? `${recording.text}/${recording.silenceMs ?? 0}`);
+  const input = inputHash(options.voice, spoken ?? givenOf(recording));
   const file = join(folder, `${recording.name}.wav`);
   if (known?.inputHash === input && existsSync(file) && sha256(await readFile(file)) === known.fileHash) return known;
-  const samples =
-    recording.text === ''
-      ? new Int16Array(((recording.silenceMs ?? 0) * SAMPLE_RATE) / 1000)
-      : softEnds(toLevel(trim(await synthesize(options.voice, spoken ?? recording.text))));
+  const samples = await samplesFor(options.voice, spoken, recording);
   const bytes = writeWav([samples], SAMPLE_RATE);
   await writeFile(file, bytes);
   const { name, text } = recording;
