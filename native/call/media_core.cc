@@ -478,7 +478,6 @@ void MediaCore::ChangeEars(Turn& turn) {
     ear = EarOf(slot, turn);
     const uint32_t now = ear.openly | ear.through_mask;
     if (now == slot.heard) continue;
-    ear.fresh = now & ~slot.heard;
     for (uint32_t gone = slot.heard & ~now; gone != 0; gone &= gone - 1) {
       slot.tail += LastHeard(slot, *turn.legs[static_cast<size_t>(std::countr_zero(gone))]);
     }
@@ -489,9 +488,7 @@ void MediaCore::ChangeEars(Turn& turn) {
 // Where many hear nearly all, the sum of all is made once and each listener's is that less what he does not hear. Who pays
 // is not in it, whatever is taken out again: his voice is in no sum that anybody gets.
 void MediaCore::SumOnce(Turn& turn) {
-  turn.has_sum = false;
   if (turn.count < 4) return;                     // Of three voices two are as many as three less one.
-  turn.in_sum = 0;
   for (uint8_t i = 0; i < turn.count; ++i) turn.in_sum |= turn.ears[i].openly;
   int saved = -std::popcount(turn.in_sum);
   for (uint8_t i = 0; i < turn.count; ++i) {
@@ -569,7 +566,7 @@ void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, Pack
   SumOnce(turn);
   for (uint8_t i = 0; i < turn.count; ++i) {
     LegSlot& slot = *turn.legs[i];
-    const auto index = static_cast<uint16_t>(&slot - legs_.get());
+    const auto index = static_cast<uint16_t>(slot.handle);
     VoiceFrame frame;
     slot.leg->Speak(Mix(slot, turn, frame.data()), clock_ms);
     KeepLast(slot, turn);

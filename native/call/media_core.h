@@ -180,10 +180,27 @@ class MediaCore {
   void GiveMaskBack(LegSlot& slot);
   void EmitMask(const LegSlot& slot, MaskChange change, ProofResult proof);
   void StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, int16_t* masked);
-  static bool IsMaskHeard(const LegSlot& slot);
-  static Turn::Ear EarOf(const LegSlot& slot, const Turn& turn);
-  static int16_t LastHeard(const LegSlot& to, const LegSlot& from);
-  static void KeepLast(LegSlot& slot, const Turn& turn);
+  static bool IsMaskHeard(const LegSlot& slot) {
+    if (slot.mask == nullptr || !slot.mask->proven) return false;
+    return slot.payment == 0 || slot.mask->line.state() == MaskState::kArmed;
+  }
+  // Whom leg `slot` hears now, and how. Whatever the matrix says: from the beginning of a payment to its end nobody hears
+  // the payer but through the mask.
+  static Turn::Ear EarOf(const LegSlot& slot, const Turn& turn) {
+    const uint32_t through_mask = slot.hears & slot.masked & turn.behind_mask;
+    const uint32_t openly = slot.hears & ~through_mask & turn.open;
+    return {openly, through_mask, (openly | through_mask) & ~slot.heard};
+  }
+  // Where what `to` heard of `from` in its last frame ended.
+  static int16_t LastHeard(const LegSlot& to, const LegSlot& from) {
+    return (to.masked >> from.place & 1) != 0 ? from.last_masked : from.last_open;
+  }
+  static void KeepLast(LegSlot& slot, const Turn& turn) {
+    constexpr size_t kLast = kFrameSamples - 1;
+    const uint32_t bit = 1U << slot.place;
+    slot.last_open = (turn.open & bit) != 0 ? turn.said[slot.place][kLast] : int16_t{0};
+    slot.last_masked = (turn.behind_mask & bit) != 0 ? turn.masked[slot.place][kLast] : slot.last_open;
+  }
   void SendNeutralKey(const LegSlot& slot, const KeyHeard& key);
   static EngineFault SendKeys(const Command& command, LegSlot& slot);
   void StartPlaying(LegSlot& slot, uint32_t request, std::span<const Recording> list, bool barge_in, bool loops);

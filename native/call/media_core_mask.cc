@@ -7,6 +7,8 @@
 //   arming, disarming  no       the leg through the line      the leg
 //   arming             yes      nothing                       nothing
 //   armed              any      the leg through the mask      the leg, or nothing
+//
+// The table itself is EarOf in media_core.h: each frame of each leg goes through it.
 #include "call/media_core.h"
 
 namespace hushtone {
@@ -57,11 +59,6 @@ void MediaCore::EmitMask(const LegSlot& slot, MaskChange change, ProofResult pro
   Emit(EventKind::kMaskChanged, &slot, static_cast<uint8_t>(change), 0, static_cast<uint8_t>(proof), nullptr, ms);
 }
 
-bool MediaCore::IsMaskHeard(const LegSlot& slot) {
-  if (slot.mask == nullptr || !slot.mask->proven) return false;
-  return slot.payment == 0 || slot.mask->line.state() == MaskState::kArmed;
-}
-
 // One frame of a leg that has a mask. The proof is over before the leg's own audio goes in.
 void MediaCore::StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, int16_t* masked) {
   Mask& mask = *slot.mask;
@@ -100,27 +97,6 @@ void MediaCore::StepMask(LegSlot& slot, const int16_t* said, uint64_t now_ms, in
     EmitMask(slot, MaskChange::kOpen, ProofResult::kProven);
     GiveMaskBack(slot);
   }
-}
-
-// Whom leg `slot` hears now, and how.
-MediaCore::Turn::Ear MediaCore::EarOf(const LegSlot& slot, const Turn& turn) {
-  Turn::Ear ear{};
-  ear.through_mask = slot.hears & slot.masked & turn.behind_mask;
-  // Whatever the matrix says: from the beginning of a payment to its end nobody hears the payer but through the mask.
-  ear.openly = slot.hears & ~ear.through_mask & turn.open;
-  return ear;
-}
-
-// Where what `to` heard of `from` in its last frame ended.
-int16_t MediaCore::LastHeard(const LegSlot& to, const LegSlot& from) {
-  return (to.masked >> from.place & 1) != 0 ? from.last_masked : from.last_open;
-}
-
-void MediaCore::KeepLast(LegSlot& slot, const Turn& turn) {
-  constexpr size_t kLast = kFrameSamples - 1;
-  const uint32_t bit = 1U << slot.place;
-  slot.last_open = (turn.open & bit) != 0 ? turn.said[slot.place][kLast] : int16_t{0};
-  slot.last_masked = (turn.behind_mask & bit) != 0 ? turn.masked[slot.place][kLast] : slot.last_open;
 }
 
 // To masked listeners: that a key was pressed, and never which.
