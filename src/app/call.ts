@@ -136,7 +136,8 @@ export class Call {
     const local = await this.#deps.media.updateLeg(legId, changed);
     this.#legs.changed(legId, changed);
     const isOnHold = changed.direction === 'recvonly' || changed.direction === 'inactive';
-    await this.#conference.tell({ kind: isOnHold ? 'held' : 'resumed', id: legId });
+    // Not awaited: its answer must not wait for a mask that is being proven.
+    void this.#conference.tell({ kind: isOnHold ? 'held' : 'resumed', id: legId });
     return local;
   }
 

@@ -21,7 +21,10 @@ export interface ConferenceDeps {
   readonly metrics: AppMetrics;
 }
 
-/** Changes that wait for the one being carried out; people make a few a minute, so more is a fault of ours. */
+/**
+ * Requests that wait for the one being carried out; people make a few a minute, so more is a fault of ours. Facts are never
+ * turned away: a leg ends once, and changes its media no faster than its answers come back.
+ */
 export const CHANGES_MAX = 64;
 
 /** What is heard instead of a key, and that nothing tells of it. */
@@ -70,6 +73,8 @@ export class ConferenceRunner {
 
   /** Throws REQUEST_INVALID with the words of the refusal, MASK_NOT_ARMED with what the proof found, or the worker's own code. */
   request(input: ConferenceRequest): Promise<void> {
+    if (this.#waiting >= CHANGES_MAX)
+      return Promise.reject(new ServiceError('REQUEST_LIMIT_REACHED', `${this.#waiting} changes wait`));
     return this.#inTurn(async () => {
       const step = stepConference(this.#state, input);
       if (step.refused !== null) throw new ServiceError('REQUEST_INVALID', step.refused);
@@ -119,8 +124,6 @@ export class ConferenceRunner {
   }
 
   #inTurn(change: () => Promise<void>): Promise<void> {
-    if (this.#waiting >= CHANGES_MAX)
-      return Promise.reject(new ServiceError('REQUEST_LIMIT_REACHED', `${this.#waiting} changes wait`));
     this.#waiting += 1;
     const done = this.#last.then(change).finally(() => {
       this.#waiting -= 1;

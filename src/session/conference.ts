@@ -31,7 +31,7 @@
  *   refused   the capture does not start
  *
  * What has no row is refused. A party on hold hears nobody and is heard by nobody, for its telephone system plays music; but
- * where one other is left, that one may have the music.
+ * where one other is left, that one may have the music. A caller on hold may pay: the payment waits as for any who keys nothing.
  *
  * Between two parties there is a route where one speaks and the other hears. From a payer it is `masked`, in a type that has no
  * other word; from a caller `open` leads to an application only, and `masked` to people, always, so that nothing must change in
@@ -169,7 +169,7 @@ const JOINS_AS: Readonly<Record<Role, PartyMode>> = {
  *   --------------  ---------------------------------------------------------------------------------------------
  *   joined          known already; the call is full; no row for role and mode; in a conference-mode capture, a row `refused`
  *   modeChanged     not on the call; no row; who pays; to talk or whisper where a capture lets nobody talk
- *   captureStarted  one runs; the payer is no caller, not talking or on hold; a party has a row `refused`
+ *   captureStarted  one runs; the payer is no caller, or not talking; a party has a row `refused`
  *   others          never: what is not known changes nothing
  */
 export function stepConference(state: ConferenceState, input: ConferenceInput): ConferenceStep {
@@ -263,7 +263,7 @@ function captureRefusal(state: ConferenceState, payer: string, mode: CaptureMode
   const party = state.parties.find(({ id }) => id === payer);
   if (party === undefined) return `${payer} is not on the call`;
   if (party.role !== 'caller') return `${payer} is ${aRole(party.role)}: only a caller pays`;
-  if (party.isOnHold || party.mode.kind !== 'talking') return `${payer} is on hold`;
+  if (party.mode.kind !== 'talking') return `${payer} is out of the audio`;
   const beside = state.parties.find(
     (other) => other.id !== payer && ROWS[other.role][other.mode.kind]?.[mode] === 'refused',
   );

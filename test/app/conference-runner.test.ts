@@ -111,7 +111,10 @@ describe('who hears whom on a call', () => {
     const many = Array.from({ length: CHANGES_MAX + 1 }, (_, i) =>
       room.runner.request({ kind: 'modeChanged', id: 'supervisor', mode: { kind: i % 2 ? 'listening' : 'talking' } }),
     );
+    const left = room.runner.tell({ kind: 'left', id: 'recorder' });
     const outcomes = await Promise.allSettled(many);
+    await left;
+    expect(room.runner.state.parties.map(({ id }) => id)).not.toContain('recorder');
     expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1);
     expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'REQUEST_LIMIT_REACHED' } });
   });

@@ -288,9 +288,17 @@ describe('a party on hold', () => {
     expect(planOf(stepConference(two, { kind: 'held', id: 'caller' }).state)).toEqual(planOf(two));
     expect(planOf(stepConference(held, { kind: 'resumed', id: 'agent' }).state)).toEqual(planOf(FOUR));
   });
-  it('does not pay', () => {
+  it('may pay, and nobody hears its music meanwhile', () => {
     const caller = stepConference(FOUR, { kind: 'held', id: 'caller' }).state;
-    expect(refusedAfter(caller, starts('removed'))).toBe('caller is on hold');
+    const paying = stepConference(caller, starts('removed'));
+    expect(paying.refused).toBeNull();
+    expect(planOf(paying.state)).toMatchObject({ routes: [], masks: [] });
+    expect(planOf(stepConference(paying.state, { kind: 'resumed', id: 'caller' }).state).masks).toEqual(['caller']);
+  });
+  it('does not pay once it was taken out of the audio', () => {
+    const out: PartyMode = { kind: 'removed', hears: 'music' };
+    const removed = stepConference(FOUR, { kind: 'modeChanged', id: 'caller', mode: out }).state;
+    expect(refusedAfter(removed, starts('removed'))).toBe('caller is out of the audio');
   });
 });
 
