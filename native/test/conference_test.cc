@@ -113,10 +113,13 @@ class Room {
     return EncodeSample(law, static_cast<int16_t>(std::min(32767.0, std::max(-32768.0, sum))));
   }
 
-  // Whether every party heard in the last step what the reference makes of it, from sample `first` on.
+  // Whether every party heard in the last step what the reference makes of it; from sample `fade` on where something changed
+  // for it, which is for all where `changed_for` is empty.
   template <typename VoiceOf>
-  bool HeardAsReference(VoiceOf voice_of, size_t first = 0) const {
+  bool HeardAsReference(VoiceOf voice_of, size_t fade = 0, const std::vector<uint16_t>& changed_for = {}) const {
     for (const auto& [to, party] : parties) {
+      const bool is_changed = changed_for.empty() || std::count(changed_for.begin(), changed_for.end(), to) != 0;
+      const size_t first = is_changed ? fade : 0;
       const auto& heard = party.heard.back();
       if (heard.size() != kFrameSamples) return false;
       const auto sum = Reference(to, voice_of);
@@ -131,8 +134,8 @@ class Room {
   const Frame* Said(uint16_t from) const { return &parties.at(from).said[steps - 1 - delay]; }
 
   // Nobody pays and every route is open, or might as well be.
-  bool HeardAsSaid(size_t first = 0) const {
-    return HeardAsReference([&](const Bench::Pair& route) { return Said(route.from); }, first);
+  bool HeardAsSaid(size_t fade = 0, const std::vector<uint16_t>& changed_for = {}) const {
+    return HeardAsReference([&](const Bench::Pair& route) { return Said(route.from); }, fade, changed_for);
   }
 
   std::vector<int16_t> Heard(uint16_t leg, size_t from_step = 0) const {
@@ -227,22 +230,27 @@ void AnyMatrixIsHeardAsItIs() {
     size_t wrong = 0;
     for (size_t change = 0; change < 20; ++change) {
       const uint64_t kind = random() % 4;
+      std::vector<uint16_t> changed_for;
       if (kind == 0 && room.parties.size() > 2) {
         auto leaving = room.parties.begin();
         std::advance(leaving, static_cast<int64_t>(random() % room.parties.size()));
+        changed_for = {kLegsMax - 1};                    // Nobody: who did not hear him hears on as if nothing had been.
+        for (const Bench::Pair& route : room.routes) {
+          if (route.from == leaving->first) changed_for.push_back(route.to);
+        }
         room.Leave(leaving->first);
       } else if (kind == 1 && room.parties.size() < kLegsPerCallMax) {
         room.Join(next++, random() % 2 == 0 ? Law::kMu : Law::kA);
         for (size_t i = 0; i < kWarmUpFrames; ++i) {    // It hears and says nothing yet that is routed.
           room.Step(noise);
-          wrong += room.HeardAsSaid(i == 0 ? kFadeSamples : 0) ? 0u : 1u;
+          wrong += room.HeardAsSaid() ? 0u : 1u;
         }
       } else {
         room.Route(RandomMatrix(room, random));
       }
       for (size_t i = 0; i < 4; ++i) {
         room.Step(noise);
-        wrong += room.HeardAsSaid(i == 0 ? kFadeSamples : 0) ? 0u : 1u;
+        wrong += room.HeardAsSaid(i == 0 ? kFadeSamples : 0, changed_for) ? 0u : 1u;
       }
     }
     if (wrong != 0) std::fprintf(stderr, "seed %llu: %zu frames wrong\n", static_cast<unsigned long long>(seed), wrong);
@@ -276,8 +284,8 @@ void APayerIsInNobodysMixButMasked() {
     std::mt19937_64 random(seed);
     Room room;
     room.delay = Delay();
-    const auto parties = static_cast<uint16_t>(3 + random() % 8);
-    constexpr uint16_t kPayer = 0;
+    const auto parties = static_cast<uint16_t>(6 + random() % 8);
+    const auto payer = static_cast<uint16_t>(random() % parties);
     for (uint16_t leg = 0; leg < parties; ++leg) room.Join(leg, Law::kMu);
     Noise noise(seed);
     MaskLine line;
@@ -290,25 +298,30 @@ void APayerIsInNobodysMixButMasked() {
         line.Reset(MaskFill::kSilence);
         line.ArmSilent();
       }
-      if (is_armed) line.Process(room.Said(kPayer)->data(), masked.data());
+      if (is_armed) line.Process(room.Said(payer)->data(), masked.data());
     };
     const auto heard = [&](const Bench::Pair& route) -> const Frame* {
-      if (route.from != kPayer) return room.Said(route.from);
+      if (route.from != payer) return room.Said(route.from);
       if (!route.masked || !is_armed) return nullptr;
       return &masked;
     };
     for (size_t i = 0; i < kWarmUpFrames; ++i) step();
     room.Route(RandomMatrix(room, random));
-    room.bench.Order(kPayer, Command::Kind::kBeginPayment);
+    room.bench.Order(payer, Command::Kind::kBeginPayment);
     Command arm;
     arm.kind = Command::Kind::kArmMask;
     arm.mask.fill = MaskFill::kSilence;
-    room.bench.Order(kPayer, arm);
+    room.bench.Order(payer, arm);
     size_t wrong = 0;
     for (size_t i = 0; i < 120; ++i) {
       const bool was_armed = is_armed;
-      const bool is_changed = i == 0 || i % 10 == 5;
+      const bool is_changed = i % 5 == 0;
       if (i % 10 == 5) room.Route(RandomMatrix(room, random));
+      if (i % 20 == 10 && room.parties.size() > 3) {     // Who leaves gives his place, and his rows, to another.
+        auto leaving = room.parties.begin();
+        std::advance(leaving, static_cast<int64_t>(random() % room.parties.size()));
+        if (leaving->first != payer) room.Leave(leaving->first);
+      }
       step();
       wrong += room.HeardAsReference(heard, is_changed || is_armed != was_armed ? kFadeSamples : 0) ? 0u : 1u;
       masked_frames += is_armed ? 1u : 0u;
