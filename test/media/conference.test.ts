@@ -25,11 +25,12 @@ import { missingEars, spandspEar, tonesByMultimon } from '../harness/other-ears.
 const PORT_FIRST = 18_600;
 const SCRIPT = new URL('../worker/worker-process.ts', import.meta.url);
 const SAMPLE_RATE = 8_000;
-const TEST_MS_MAX = 90_000;
-const TONES_MS = 80_000;
-/** What has changed is there after the jitter buffer, the mask's delay and its arming; then a second is listened to. */
+const TEST_MS_MAX = 120_000;
+const TONES_MS = 150_000;
+/** What has changed is there after the jitter buffer, the mask's delay and its arming. */
 const SETTLE_MS = 700;
-const LISTEN_MS = 1_000;
+const LISTEN_MS = 600;
+const MATRIX_MS_MAX = 15_000;
 const AMPLITUDE = 1_000;
 /** Between the notes of the music and their overtones. */
 const HERTZ: Readonly<Record<string, number>> = { caller: 150, agent: 370, supervisor: 460, recorder: 550 };
@@ -74,15 +75,22 @@ function amplitudeAt(samples: Int16Array, hertz: number): number {
   return (2 * Math.hypot(re, im)) / samples.length;
 }
 
-/** Who is heard by whom, by the tones in what came within a second. */
-async function matrix(): Promise<string[]> {
-  await pause(SETTLE_MS + LISTEN_MS);
+/** Who is heard by whom, by the tones in the last that came. */
+function matrix(): string[] {
   return ROLES.flatMap((to) => {
     const samples = heardBy(to).slice(-(LISTEN_MS * SAMPLE_RATE) / 1000);
     return ROLES.filter((from) => amplitudeAt(samples, HERTZ[from] ?? 0) > AMPLITUDE / 3).map(
       (from) => `${from}>${to}`,
     );
   }).sort();
+}
+
+/** Jitter buffers, arming and a busy machine take their time; what is heard in the end is what counts. */
+async function settlesTo(expected: readonly string[]): Promise<void> {
+  await pause(LISTEN_MS);
+  for (let waited = 0; waited < MATRIX_MS_MAX && matrix().join() !== expected.join(); waited += LISTEN_MS / 4)
+    await pause(LISTEN_MS / 4);
+  expect(matrix()).toEqual(expected);
 }
 
 const ALL = [
@@ -180,31 +188,31 @@ afterAll(() => {
 
 describe('four on a call with a payment', { timeout: TEST_MS_MAX }, () => {
   it('hear each other but themselves; the listeners are heard by nobody', async () => {
-    expect(await matrix()).toEqual(ALL);
+    await settlesTo(ALL);
   });
 
   it('with the agent removed: the agent has music, the listeners the caller, and nobody a key', async () => {
     const from = marks();
     await conference.request({ kind: 'captureStarted', payer: 'caller', mode: 'removed' });
     await client.beginPayment('ca_1', 'pa_1', 'caller');
-    expect(await matrix()).toEqual(LISTENERS);
+    await settlesTo(LISTENERS);
     await client.openField('pa_1', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
     await keyCard();
     const ended = events.find((event) => event.kind === 'fieldEnded');
     expect(ended).toMatchObject({ facts: { length: 16, luhnOk: true, last4: '4242' } });
-    expect(await matrix()).toEqual(LISTENERS);
+    await settlesTo(LISTENERS);
     keep('removed', from);
     expect(OTHERS.map((role) => phone(role).eventsReceived)).toEqual([0, 0, 0]);
     await client.endPayment('pa_1');
     await conference.tell({ kind: 'captureEnded' });
-    expect(await matrix()).toEqual(ALL);
+    await settlesTo(ALL);
   });
 
   it('with the agent on the line: both talk, and nobody hears a key', async () => {
     const from = marks();
     await conference.request({ kind: 'captureStarted', payer: 'caller', mode: 'masked' });
     await client.beginPayment('ca_1', 'pa_2', 'caller');
-    expect(await matrix()).toEqual(ALL);
+    await settlesTo(ALL);
     await client.openField('pa_2', { field: 'pan', lengthMin: 12, lengthMax: 19, brands: ['visa'] });
     await keyCard();
     keep('masked', from);
@@ -222,7 +230,7 @@ describe('four on a call with a payment', { timeout: TEST_MS_MAX }, () => {
     await until(() => recreated() === ROLES.length, 40_000);
     await phone('caller').key('4242', 'event');
     await phone('caller').key('4242', 'inband');
-    expect(await matrix()).toEqual(ALL);
+    await settlesTo(ALL);
     keep('worker died', from);
     expect(OTHERS.map((role) => phone(role).eventsReceived)).toEqual([0, 0, 0]);
     await client.endPayment('pa_2');
@@ -232,7 +240,7 @@ describe('four on a call with a payment', { timeout: TEST_MS_MAX }, () => {
   it('and these ears would have heard the keys: once nobody pays, all of them do', async () => {
     await pause(SETTLE_MS);
     const from = marks();
-    await phone('caller').key('4242', 'inband');
+    await phone('caller').key('42424242', 'inband');
     await phone('caller').key('42', 'event');
     await until(() => OTHERS.every((role) => phone(role).eventsReceived > 0));
     await pause(SETTLE_MS);
