@@ -527,7 +527,9 @@ const int16_t* MediaCore::Mix(LegSlot& slot, const Turn& turn, int16_t* frame) {
   const uint32_t besides = turn.in_sum & ~ear.openly;
   if (turn.has_sum && (ear.fresh & ear.openly) == 0 && std::popcount(besides) + 1 < std::popcount(ear.openly)) {
     sum = turn.sum;
-    for (uint32_t rest = besides; rest != 0; rest &= rest - 1) TakeVoice(turn.said[static_cast<size_t>(std::countr_zero(rest))], &sum);
+    for (uint32_t rest = besides; rest != 0; rest &= rest - 1) {
+      TakeVoice(turn.said[static_cast<size_t>(std::countr_zero(rest))], &sum);
+    }
     added = ear.through_mask;
   } else {
     sum.fill(0);

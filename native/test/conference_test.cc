@@ -440,7 +440,9 @@ void NobodyComesOrGoesWithAClick() {
       for (const auto& [leg, party] : room.parties) {
         if (leg == 2 || party.frames < 2 * kWarmUpFrames) continue;
         const int32_t roughest = RoughestIn(room.Heard(leg, quiet));
-        if (roughest > kRoughestMax) std::fprintf(stderr, "change %d of %u: leg %u hears a step of %d\n", change, parties, leg, roughest);
+        if (roughest > kRoughestMax) {
+          std::fprintf(stderr, "change %d of %u: leg %u hears a step of %d\n", change, parties, leg, roughest);
+        }
         CHECK(roughest <= kRoughestMax);
       }
     }
@@ -450,7 +452,9 @@ void NobodyComesOrGoesWithAClick() {
 // A frame's 200 Hz is four waves: what is cut there without a fade is cut at its height. The test above would fail.
 void AStepIsHeardAsOne() {
   std::vector<int16_t> cut(320, 0);
-  for (size_t n = 0; n < 160; ++n) cut[n] = static_cast<int16_t>(2000 * std::cos(2 * std::numbers::pi * 200 * static_cast<double>(n) / 8000));
+  for (size_t n = 0; n < 160; ++n) {
+    cut[n] = static_cast<int16_t>(2000 * std::cos(2 * std::numbers::pi * 200 * static_cast<double>(n) / 8000));
+  }
   CHECK(RoughestIn(cut) > 1500);
 }
 
@@ -493,7 +497,9 @@ void MusicGoesOnUntilItIsStopped() {
   for (size_t i = 0; i < kWarmUpFrames; ++i) room.Step(quiet);
   const auto tune = [&](size_t samples, double height) {
     auto made = std::make_unique<int16_t[]>(samples);
-    for (size_t n = 0; n < samples; ++n) made[n] = static_cast<int16_t>(height * std::sin(2 * std::numbers::pi * 160 * static_cast<double>(n) / 8000));
+    for (size_t n = 0; n < samples; ++n) {
+      made[n] = static_cast<int16_t>(height * std::sin(2 * std::numbers::pi * 160 * static_cast<double>(n) / 8000));
+    }
     return room.bench.recordings.Add(std::move(made), samples);
   };
   Command play;
@@ -662,7 +668,8 @@ void KeysAreRelayedAlongRoutes() {
 
   // Two hold a key for the same ear: the later one goes on until its own release.
   const auto hold = [&](uint16_t leg, uint8_t event, uint16_t duration, uint8_t end) {
-    bench.Rtp(leg, 101, 700000u + leg, {event, static_cast<uint8_t>(10 | end), static_cast<uint8_t>(duration >> 8), static_cast<uint8_t>(duration & 0xff)});
+    const auto low = static_cast<uint8_t>(duration & 0xff);
+    bench.Rtp(leg, 101, 700000u + leg, {event, static_cast<uint8_t>(10 | end), static_cast<uint8_t>(duration >> 8), low});
   };
   size_t from = bench.sent.size();
   hold(0, 1, 160, 0);

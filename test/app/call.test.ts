@@ -436,6 +436,14 @@ describe('identification', () => {
       ['caller', 'sendrecv'],
       ['target', 'recvonly'],
     ]);
+    // Each hears the other openly, and on hold the one who is left may have the music: nothing is ordered anew.
+    const [callerId, targetId] = legs.map(({ legId }) => legId);
+    expect(world.routes).toEqual([
+      [
+        { from: callerId, to: targetId, mode: 'open' },
+        { from: targetId, to: callerId, mode: 'open' },
+      ],
+    ]);
     if (how === 'bye') listener?.ended({ kind: 'bye', headers: {}, identified });
     else expect(await listener?.transferRequested({ target: 'sip:pay@127.0.0.1', identified })).toBe('accept');
     await settle();
