@@ -488,7 +488,6 @@ void MediaCore::ChangeEars(Turn& turn) {
 // Where many hear nearly all, the sum of all is made once and each listener's is that less what he does not hear. Who pays
 // is not in it, whatever is taken out again: his voice is in no sum that anybody gets.
 void MediaCore::SumOnce(Turn& turn) {
-  if (turn.count < 4) return;                     // Of three voices two are as many as three less one.
   for (uint8_t i = 0; i < turn.count; ++i) turn.in_sum |= turn.ears[i].openly;
   int saved = -std::popcount(turn.in_sum);
   for (uint8_t i = 0; i < turn.count; ++i) {
@@ -503,27 +502,25 @@ void MediaCore::SumOnce(Turn& turn) {
   turn.has_sum = true;
 }
 
-// What a leg is told: others' voices, and the prompt that it hears. Summed in 32 bits and clipped once; one voice alone is
-// passed on as it is, and silence is made once for all.
+// What a leg is told: others' voices, and the prompt that it hears. One voice alone is passed on as it is, and silence is
+// made once for all.
 const int16_t* MediaCore::Mix(LegSlot& slot, const Turn& turn, int16_t* frame) {
   static constexpr std::array<int16_t, kFrameSamples> kSilence{};
   const Turn::Ear& ear = turn.ears[slot.place];
   const uint32_t voices = ear.openly | ear.through_mask;
-  const auto voice = [&](uint32_t rest) {
-    const auto at = static_cast<size_t>(std::countr_zero(rest));
-    return (ear.through_mask >> at & 1) != 0 ? turn.masked[at].data() : turn.said[at];
-  };
-  if (!slot.has_played && ear.fresh == 0 && slot.tail == 0) {
-    if (voices == 0) return kSilence.data();
-    const uint32_t second = voices & (voices - 1);
-    if (second == 0) return voice(voices);
-    if ((second & (second - 1)) == 0) {
-      MixTwo(voice(voices), voice(second), frame);
-      return frame;
-    }
-  }
+  const uint32_t second = voices & (voices - 1);
+  if (slot.has_played || ear.fresh != 0 || slot.tail != 0 || (second & (second - 1)) != 0) return MixAll(slot, turn, frame);
+  if (voices == 0) return kSilence.data();
+  if (second == 0) return turn.Voice(ear, voices);
+  MixTwo(turn.Voice(ear, voices), turn.Voice(ear, second), frame);
+  return frame;
+}
+
+// Summed in 32 bits and clipped once.
+const int16_t* MediaCore::MixAll(LegSlot& slot, const Turn& turn, int16_t* frame) {
+  const Turn::Ear& ear = turn.ears[slot.place];
   VoiceSum sum;
-  uint32_t added = voices;
+  uint32_t added = ear.openly | ear.through_mask;
   const uint32_t besides = turn.in_sum & ~ear.openly;
   if (turn.has_sum && (ear.fresh & ear.openly) == 0 && std::popcount(besides) + 1 < std::popcount(ear.openly)) {
     sum = turn.sum;
@@ -536,7 +533,7 @@ const int16_t* MediaCore::Mix(LegSlot& slot, const Turn& turn, int16_t* frame) {
   }
   for (uint32_t rest = added; rest != 0; rest &= rest - 1) {
     const bool is_fresh = (ear.fresh >> std::countr_zero(rest) & 1) != 0;
-    is_fresh ? AddFreshVoice(voice(rest), &sum) : AddVoice(voice(rest), &sum);
+    is_fresh ? AddFreshVoice(turn.Voice(ear, rest), &sum) : AddVoice(turn.Voice(ear, rest), &sum);
   }
   if (slot.tail != 0) AddTail(std::exchange(slot.tail, 0), &sum);
   if (slot.has_played) {
@@ -565,7 +562,7 @@ void MediaCore::ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, Pack
   Turn turn;
   ListenToAll(call, now_ms, turn);
   ChangeEars(turn);
-  SumOnce(turn);
+  if (turn.count > 3) SumOnce(turn);              // Of three voices two are as many as three less one.
   for (uint8_t i = 0; i < turn.count; ++i) {
     LegSlot& slot = *turn.legs[i];
     const auto index = static_cast<uint16_t>(slot.handle);

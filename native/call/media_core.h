@@ -156,15 +156,20 @@ class MediaCore {
     uint32_t behind_mask = 0;                     // and those whose mask lets something through.
     std::array<LegSlot*, kLegsPerCallMax> legs;
     std::array<const int16_t*, kLegsPerCallMax> said;
-    std::array<VoiceFrame, kLegsPerCallMax> masked;   // Written where a leg has a mask, read there only.
     struct Ear {
       uint32_t openly, through_mask;
       uint32_t fresh;                             // Not heard in the frame before.
     };
     std::array<Ear, kLegsPerCallMax> ears;
+    // The voice of the first leg of `rest`, as this ear has it.
+    const int16_t* Voice(const Ear& ear, uint32_t rest) const {
+      const auto at = static_cast<size_t>(std::countr_zero(rest));
+      return (ear.through_mask >> at & 1) != 0 ? masked[at].data() : said[at];
+    }
     bool has_sum = false;
     uint32_t in_sum = 0;
     VoiceSum sum;                                 // Of all that somebody hears openly.
+    std::array<VoiceFrame, kLegsPerCallMax> masked;   // Last, for its size: written where a leg has a mask, read there only.
   };
 
   LegSlot* Find(const Command& command);
@@ -216,6 +221,7 @@ class MediaCore {
   void ChangeEars(Turn& turn);
   static void SumOnce(Turn& turn);
   const int16_t* Mix(LegSlot& slot, const Turn& turn, int16_t* frame);
+  const int16_t* MixAll(LegSlot& slot, const Turn& turn, int16_t* frame);
   void ProcessCall(Call& call, uint64_t clock_ms, uint64_t now_us, PacketSink& sink);
   void SendDue(uint16_t index, uint64_t clock_ms, PacketSink& sink);
   void EndRelayedKeys(const LegSlot& slot);
