@@ -8,6 +8,7 @@ import type { Fault, SipMessage } from '../../src/sip-server/message/message.ts'
 import { parseNameAddr, splitList } from '../../src/sip-server/message/name-addr.ts';
 import { parseMessage } from '../../src/sip-server/message/parse.ts';
 import { markVia, parseVia } from '../../src/sip-server/message/via.ts';
+import { cases } from '../harness/fuzz.ts';
 
 const DrachtioMessage = createRequire(import.meta.url)('drachtio-srf/lib/sip-parser/message.js');
 const TORTURE = new URL('../../../shared/data/sip-torture/', import.meta.url);
@@ -157,7 +158,7 @@ describe('whatever comes from the network', () => {
         if (result.kind === 'fault') expect(result.reason).not.toBe('');
         else expect(drachtioThrows(result)).toBeUndefined();
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 
@@ -170,7 +171,7 @@ describe('whatever comes from the network', () => {
         const via = parseVia(text);
         if (via !== undefined) markVia(via, '127.0.0.1', 5060);
       }),
-      { numRuns: 1_000 },
+      cases(1_000),
     );
   });
 });
