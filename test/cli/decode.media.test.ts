@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { SrtpSuite } from '../../src/app/ports.ts';
 import { CaptureDecoder } from '../../src/cli/decode/decode-capture.ts';
 import { digitText, type StreamPresses } from '../../src/cli/decode/key-press.ts';
 import { loadKeys, readKeys } from '../../src/cli/decode/srtp-keys.ts';
 import type { AudioSink } from '../../src/cli/decode/tone-track.ts';
+import { decodeCommand } from '../../src/cli/decode.ts';
 import { loadAddon } from '../../src/worker/engine.ts';
 import {
   audioPackets,
@@ -31,6 +32,25 @@ import { cases, within } from '../harness/fuzz.ts';
 import { SrtpDirection } from '../harness/srtp-peer.ts';
 
 /* Audio that is coded, packets in packets, media under SRTP: what of it is heard, and what is said of the rest. */
+
+const folder = mkdtempSync(join(tmpdir(), 'hushtone-media-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs the command in this process and takes what it writes. */
+async function command(...argv: string[]): Promise<{ stdout: string; stderr: string; status: number }> {
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }),
+  );
+  try {
+    return { status: await decodeCommand(argv), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
 
 interface Options {
   readonly audio?: AudioSink;
@@ -102,6 +122,28 @@ describe('tones in coded audio', () => {
     expect(keysOf(stream === undefined ? [] : [stream])).toBe(CODED_KEYS + CODED_KEYS);
     const second = stream?.presses[CODED_KEYS.length]?.onsetMs ?? 0;
     expect(Math.abs(second - again.atMs - onsetOf(0))).toBeLessThan(ONSET_MS_MAX);
+  });
+
+  it.each(CODED)('of %s are drawn where they were heard, sample by sample', (_, sip, packets) => {
+    const drawn = new Int16Array(3 * 8_000);
+    let next = 0;
+    const audio: AudioSink = {
+      samples: (sample, samples) => {
+        expect(sample).toBe(next);
+        drawn.set(samples, sample);
+        next = sample + samples.length;
+      },
+    };
+    decode([...sip, ...packets()], { audio });
+    expect(next).toBe(codedPayloads('g722').length * 160);
+    const rms = (fromMs: number): number => {
+      const part = drawn.subarray(fromMs * 8, (fromMs + 40) * 8);
+      return Math.sqrt(part.reduce((sum, value) => sum + value * value, 0) / part.length);
+    };
+    for (const index of CODED_KEYS.split('').keys()) {
+      expect(rms(onsetOf(index) + 25)).toBeGreaterThan(2_500);
+      expect(rms(onsetOf(index) + 110)).toBeLessThan(250);
+    }
   });
 
   it('are heard through changes of the codec in mid-call', () => {
@@ -285,6 +327,27 @@ describe('media under SRTP', () => {
     ).toBe('1234');
   });
 
+  it('are decoded and drawn by the command with a file of keys, and named on standard error without', async () => {
+    const [capture, file, picture] = ['call.pcap', 'keys.txt', 'call.png'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const tones = under(audioPackets(keyedAudio('147#'), 'PCMU'), CM80, CALLER_KEY);
+    writeFileSync(capture, pcapFile([...signalled(['audio RTP/SAVP 0'], ['audio RTP/SAVP 0']), ...later(tones, 10)]));
+    writeFileSync(file, `${inline(CM80, CALLER_KEY)}\n`);
+    const closed = await command('--reveal', capture);
+    expect([closed.status, closed.stdout]).toEqual([0, '']);
+    expect(closed.stderr).toMatch(
+      /: 52 of 52 packets are protected by SRTP .* has no key for them \(see --srtp-keys\)\n$/,
+    );
+    const open = await command('--reveal', '--srtp-keys', file, '--plot', picture, capture);
+    expect([open.status, open.stderr, open.stdout.match(/^./gm)?.join('')]).toEqual([0, '', '147#']);
+    expect(readFileSync(picture).subarray(1, 4).toString()).toBe('PNG');
+    const none = await command('--srtp-keys', join(folder, 'none'), capture);
+    expect([none.status, none.stderr]).toEqual([2, `hushtone decode: ${join(folder, 'none')}: does not exist\n`]);
+  });
+
   it.each([
     [
       'has no key',
@@ -325,9 +388,6 @@ describe('media under SRTP', () => {
 });
 
 describe('a file of SRTP keys', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'hushtone-keys-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
   it.each([
     ['', 'has no SRTP key'],
     ['# nothing\n', 'has no SRTP key'],
