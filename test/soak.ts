@@ -1,5 +1,6 @@
-import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BUILD, type Count, oneCheck, type Phase, runPhases, sumOf, upstreamSuite } from './phases.ts';
 
@@ -32,6 +33,8 @@ const { values } = parseArgs({
 });
 const [times, seconds, factor] = [values.times, values.seconds, values.factor].map(Number) as [number, number, number];
 const folder = resolve(BUILD, 'soak');
+/** Not below this repository: drachtio-srf's tests are CommonJS, and would be taken for modules by our package.json. */
+const suiteFolder = mkdtempSync(join(tmpdir(), 'hushtone-soak-'));
 
 interface Part {
   readonly what: string;
@@ -44,7 +47,7 @@ function suite(run: number): Phase {
     name: `suite ${run}`,
     command: ['test/sip-server/upstream-suite'],
     msMax: 8 * MINUTE_MS,
-    environment: { CONF_ROOT: resolve(folder, 'drachtio') },
+    environment: { CONF_ROOT: suiteFolder },
     count: () => {
       const count = upstreamSuite();
       const line =
@@ -128,3 +131,6 @@ process.exitCode = runPhases(
   chosen.flatMap((part) => PLAN[part].phases),
   'soak/sum.txt',
 );
+// What went wrong there is in its logs.
+if (process.exitCode === 0) rmSync(suiteFolder, { recursive: true, force: true });
+else process.stdout.write(`logs of drachtio-srf's tests: ${suiteFolder}\n`);
