@@ -141,6 +141,15 @@ const FRAGMENTS = [
 ];
 
 describe('whatever comes from the network', () => {
+  it('goes on with its version in capitals, however a peer wrote it, because drachtio-srf throws on others', () => {
+    const result = parse(message(INVITE.with(0, 'INVITE sip:pay@127.0.0.1 SiP/2.0'), 'v=0\r\n'));
+    expect(result.kind).toBe('request');
+    if (result.kind === 'fault') return;
+    expect(result.head).toMatch(/^INVITE sip:pay@127\.0\.0\.1 SIP\/2\.0\r\nVia: /);
+    expect(result.head.slice(result.viaStart)).toMatch(/^SIP\/2\.0\/UDP/);
+    expect(drachtioThrows(result)).toBeUndefined();
+  });
+
   it('is a message or a named fault, and what is a message does not make drachtio-srf throw', () => {
     const part = fc.oneof(fc.constantFrom(...FRAGMENTS), fc.string({ unit: 'binary', maxLength: 20 }));
     const text = fc.oneof(
