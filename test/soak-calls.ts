@@ -14,11 +14,10 @@ import { BUILD } from './phases.ts';
  *   node test/soak-calls.ts server     the embedded server and an application on drachtio-srf: 100,000 calls
  *   node test/soak-calls.ts payments   everything: calls that begin to pay, hear a prompt and hang up
  *
- * Fails where a call fails, or where a process has grown by more than GROWTH_SHARE_MAX and GROWTH_MB_MAX together since the
- * end of the warm-up. What would show: 1.6 kB left behind by each of 50,000 calls, 12 kB by each of 2,800 payments.
+ * Fails where a call fails, or where a process in its last ROUNDS_LOOKED_AT rounds has GROWTH_SHARE_MAX and GROWTH_MB_MAX
+ * together more than in as many rounds before. What would show: 3 kB left behind by each call, 20 kB by each payment.
  */
 
-const WARM_UP_SHARE = 0.5;
 const GROWTH_SHARE_MAX = 0.1;
 const GROWTH_MB_MAX = 16;
 const START_MS_MAX = 20_000;
@@ -179,17 +178,16 @@ async function soak(name: string, directory: string, pids: Memory, load: Load): 
     const sizes = [...memory].map(([process, mb]) => `${process} ${mb.toFixed(1)} MB`).join(', ');
     say(`round ${String(round).padStart(2)}: ${(calls / seconds).toFixed(0)} calls a second; ${sizes}`);
   }
-  const warm = Math.floor(rounds * WARM_UP_SHARE);
   let isFlat = true;
   for (const process of pids.keys()) {
     const sizes = seen.map((memory) => memory.get(process) ?? 0);
-    const before = Math.min(...sizes.slice(warm - 1, warm - 1 + ROUNDS_LOOKED_AT));
+    const before = Math.min(...sizes.slice(-2 * ROUNDS_LOOKED_AT, -ROUNDS_LOOKED_AT));
     const after = Math.min(...sizes.slice(-ROUNDS_LOOKED_AT));
     const bound = before * (1 + GROWTH_SHARE_MAX) + GROWTH_MB_MAX;
     const verdict = after <= bound ? 'flat' : 'GROWS';
     isFlat = isFlat && after <= bound;
     say(
-      `${process}: ${before.toFixed(1)} MB after ${warm * calls} calls, ${after.toFixed(1)} after ${rounds * calls} (bound ${bound.toFixed(1)}): ${verdict}`,
+      `${process}: ${before.toFixed(1)} MB after ${(rounds - ROUNDS_LOOKED_AT) * calls} calls, ${after.toFixed(1)} after ${rounds * calls} (bound ${bound.toFixed(1)}): ${verdict}`,
     );
   }
   mkdirSync(`${BUILD}/soak`, { recursive: true });

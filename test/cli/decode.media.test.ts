@@ -9,7 +9,7 @@ import { digitText, type StreamPresses } from '../../src/cli/decode/key-press.ts
 import { loadKeys, readKeys } from '../../src/cli/decode/srtp-keys.ts';
 import type { AudioSink } from '../../src/cli/decode/tone-track.ts';
 import { decodeCommand } from '../../src/cli/decode.ts';
-import { loadAddon } from '../../src/worker/engine.ts';
+import { offlineAddon } from '../../src/worker/offline.ts';
 import {
   audioPackets,
   CALLER,
@@ -427,7 +427,7 @@ describe('the addon', () => {
   it(
     'refuses any arguments that are not what it takes, and goes on',
     () => {
-      const { OfflineDecoder, OfflineSrtp, readRed } = loadAddon();
+      const { OfflineDecoder, OfflineSrtp, readRed } = offlineAddon();
       const decoder = new OfflineDecoder(8_000, true);
       const opener = new OfflineSrtp(1, new Uint8Array(30));
       const functions: readonly ((...given: readonly unknown[]) => unknown)[] = [
