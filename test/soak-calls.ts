@@ -5,6 +5,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
 import { childrenByCommand, end, startHushtone, until, wait } from '../bench/processes.ts';
 import { BUILD } from './phases.ts';
 
@@ -14,8 +15,9 @@ import { BUILD } from './phases.ts';
  *   node test/soak-calls.ts server     the embedded server and an application on drachtio-srf: 100,000 calls
  *   node test/soak-calls.ts payments   everything: calls that begin to pay, hear a prompt and hang up
  *
- * Fails where a call fails, or where a process in its last ROUNDS_LOOKED_AT rounds has GROWTH_SHARE_MAX and GROWTH_MB_MAX
- * together more than in as many rounds before. What would show: 3 kB left behind by each call, 20 kB by each payment.
+ * Fails where a call fails; where what lives in the embedded server's heap, once its transactions are over, has grown by more
+ * than LIVE_MB_MAX over 50,000 calls (40 bytes a call); or where another process in its last ROUNDS_LOOKED_AT rounds has
+ * GROWTH_SHARE_MAX and GROWTH_MB_MAX together more than in as many rounds before (3 kB a call, 20 kB a payment).
  */
 
 const GROWTH_SHARE_MAX = 0.1;
@@ -31,6 +33,9 @@ const HEAP_MB_MAX = 768;
 const NODE_OPTIONS = `--max-old-space-size=${HEAP_MB_MAX}`;
 /** Rounds of which the least counts: when garbage is collected is not ours to say. */
 const ROUNDS_LOOKED_AT = 5;
+/** After it no transaction is left: the longest timer of RFC 3261 §17 is of 32 s. */
+const IDLE_MS = 40_000;
+const LIVE_MB_MAX = 2;
 const SECRET = 'only for this soak';
 const APPLICATION = fileURLToPath(new URL('../bench/load/answering-application.ts', import.meta.url));
 
@@ -43,6 +48,12 @@ interface Load {
   readonly callerPort: number;
   /** Of SIPp, beside what every load has. */
   readonly scenario: readonly string[];
+  /** The process that is asked for its live heap, and where it has its inspector; on loopback. */
+  readonly inspected?: { readonly process: string; readonly port: number };
+}
+
+interface InspectorTarget {
+  readonly webSocketDebuggerUrl: string;
 }
 
 type Memory = ReadonlyMap<string, number>;
@@ -102,9 +113,10 @@ const LINES_OF_PAYMENT = `<?xml version="1.0" encoding="UTF-8"?>
 `;
 
 async function soakServer(directory: string): Promise<boolean> {
-  const ports = { admin: 19_522, sip: 19_560, caller: 19_562 };
+  const ports = { admin: 19_522, sip: 19_560, caller: 19_562, inspector: 19_529 };
   const argv = ['sip-server', '--admin', `127.0.0.1:${ports.admin}`, '--sip', `udp:127.0.0.1:${ports.sip}`];
-  const server = startHushtone(argv, { HUSHTONE_SIP_SECRET: SECRET, NODE_OPTIONS });
+  const inspect = `${NODE_OPTIONS} --inspect=127.0.0.1:${ports.inspector}`;
+  const server = startHushtone(argv, { HUSHTONE_SIP_SECRET: SECRET, NODE_OPTIONS: inspect });
   let application: ChildProcess | null = null;
   try {
     await until('the SIP server listens', START_MS_MAX, () => connects(ports.admin));
@@ -114,7 +126,14 @@ async function soakServer(directory: string): Promise<boolean> {
       ['sip-server', server.pid ?? 0],
       ['application', application.pid ?? 0],
     ]);
-    const load = { rounds: 20, calls: 5_000, atOnce: 20, secondsMax: 60, callerPort: ports.caller };
+    const load = {
+      rounds: 20,
+      calls: 5_000,
+      atOnce: 20,
+      secondsMax: 60,
+      callerPort: ports.caller,
+      inspected: { process: 'sip-server', port: ports.inspector },
+    };
     return await soak('server', directory, pids, {
       ...load,
       server: `127.0.0.1:${ports.sip}`,
@@ -168,6 +187,7 @@ async function soak(name: string, directory: string, pids: Memory, load: Load): 
     process.stdout.write(`${line}\n`);
   };
   const seen: Memory[] = [];
+  const live: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const startedAt = performance.now();
     await callBySipp(directory, load);
@@ -177,9 +197,15 @@ async function soak(name: string, directory: string, pids: Memory, load: Load): 
     seen.push(memory);
     const sizes = [...memory].map(([process, mb]) => `${process} ${mb.toFixed(1)} MB`).join(', ');
     say(`round ${String(round).padStart(2)}: ${(calls / seconds).toFixed(0)} calls a second; ${sizes}`);
+    if (load.inspected === undefined || (round !== rounds / 2 && round !== rounds)) continue;
+    await wait(IDLE_MS);
+    live.push(await liveMb(load.inspected.port));
+    say(`live heap after ${round * calls} calls and ${IDLE_MS / 1000} s without one: ${live.at(-1)?.toFixed(2)} MB`);
   }
-  let isFlat = true;
+  let isFlat = (live.at(-1) ?? 0) - (live[0] ?? 0) <= LIVE_MB_MAX;
   for (const process of pids.keys()) {
+    // Its garbage was collected in between: resident memory begins again there.
+    if (process === load.inspected?.process) continue;
     const sizes = seen.map((memory) => memory.get(process) ?? 0);
     const before = Math.min(...sizes.slice(-2 * ROUNDS_LOOKED_AT, -ROUNDS_LOOKED_AT));
     const after = Math.min(...sizes.slice(-ROUNDS_LOOKED_AT));
@@ -211,6 +237,29 @@ async function callBySipp(directory: string, load: Load): Promise<void> {
         );
     });
   });
+}
+
+/** What lives in the heap of a process, by its inspector: what is used after everything was collected that can be. */
+async function liveMb(port: number): Promise<number> {
+  const [target] = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as InspectorTarget[];
+  const socket = new WebSocket(target?.webSocketDebuggerUrl ?? '');
+  await once(socket, 'open');
+  let id = 0;
+  const ask = async (method: string): Promise<unknown> => {
+    id += 1;
+    socket.send(JSON.stringify({ id, method }));
+    for (;;) {
+      const [bytes] = (await once(socket, 'message')) as [Buffer];
+      const answer = JSON.parse(bytes.toString()) as { id?: number; result?: unknown };
+      if (answer.id === id) return answer.result;
+    }
+  };
+  // Twice: what finalizers let go in the first.
+  await ask('HeapProfiler.collectGarbage');
+  await ask('HeapProfiler.collectGarbage');
+  const { usedSize } = (await ask('Runtime.getHeapUsage')) as { usedSize: number };
+  socket.close();
+  return usedSize / (1024 * 1024);
 }
 
 function rssMb(pid: number): number {
