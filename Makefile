@@ -15,10 +15,12 @@ TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng bare
 	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl pocketsphinx_batch:pocketsphinx \
 	/usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us baresip:baresip-core
 
+# libFuzzer and the sanitizers of clang are a package of their own, named by the version that Debian 12 has.
+FUZZ_NEEDS := clang++:clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a:libclang-rt-14-dev
 BENCH_NEEDS := sipp:sip-tester multimon-ng:multimon-ng sox:sox rtpengine:rtpengine-daemon /usr/include/openssl/ssl.h:libssl-dev
 
-.PHONY: run demo test bench build needs-run needs-test needs-bench node-modules addon lint types test-unit test-e2e test-native \
-	test-native-tsan fuzz clean
+.PHONY: run demo test check soak bench build needs-run needs-test needs-fuzz needs-bench node-modules addon lint types test-unit \
+	test-e2e test-native test-native-tsan fuzz fuzz-build clean
 
 run: build
 	@exec $(HUSHTONE) serve $(ARGS)
@@ -29,6 +31,16 @@ demo: build
 # Types, lint, unit tests, native tests under sanitizers, end-to-end tests; the last line adds them up.
 test: needs-test build
 	@node test/run.ts
+
+# All that, the fuzzers for a short time, the thread sanitizer: before a change goes in.
+check: needs-test needs-fuzz build
+	@node test/check.ts
+
+# What takes long: drachtio-srf's suite ten times, longer fuzzing, calls with memory watched. Prints its plan first; what it
+# found is in build/soak. SOAK_FLAGS='--only calls' runs a part.
+SOAK_FLAGS ?=
+soak: needs-test needs-fuzz build fuzz-build
+	@node test/soak.ts $(SOAK_FLAGS)
 
 bench: needs-bench build
 	@node bench/run.ts $(if $(CASE),--case $(CASE))
@@ -54,6 +66,9 @@ needs-run:
 
 needs-bench: needs-run
 	@$(call install_missing,$(BENCH_NEEDS))
+
+needs-fuzz: needs-run
+	@$(call install_missing,$(FUZZ_NEEDS))
 
 needs-test: needs-run
 	@$(call install_missing,$(TEST_NEEDS))
@@ -92,23 +107,26 @@ test-native:
 	cmake --build $(BUILD)/native-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)/native-asan --output-on-failure --output-junit $(CURDIR)/$(BUILD)/native-asan.xml
 
-# The engine under the thread sanitizer: real sockets, media thread on.
+# What has threads, under the thread sanitizer: engine and egress with real sockets, what they share on its own.
+TSAN_TESTS := engine_test egress_thread_test threads_test
 test-native-tsan:
 	cmake -S native -B $(BUILD)/native-tsan -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) -DHUSHTONE_ADDON=OFF \
 	  -DHUSHTONE_TESTS=ON -DHUSHTONE_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug >/dev/null
-	cmake --build $(BUILD)/native-tsan -j $(JOBS) --target engine_test egress_thread_test
-	ctest --test-dir $(BUILD)/native-tsan --output-on-failure -R '^(engine|egress_thread)_test$$'
+	cmake --build $(BUILD)/native-tsan -j $(JOBS) --target $(TSAN_TESTS)
+	ctest --test-dir $(BUILD)/native-tsan --output-on-failure --output-junit $(CURDIR)/$(BUILD)/native-tsan.xml \
+	  -R '^($(subst $(eval) ,|,$(TSAN_TESTS)))$$'
 
 # Each fuzzer for FUZZ_SECONDS. What it finds stays in build/fuzz; what showed a fault goes to native/fuzz/corpus by hand.
 FUZZ_SECONDS ?= 10
-fuzz:
-	@command -v clang++ >/dev/null || { echo "make fuzz needs clang: apt-get install clang"; exit 1; }
+FUZZ_FLAGS ?=
+fuzz: needs-fuzz node-modules fuzz-build
+	@node test/fuzz.ts --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS)
+
+# Float-cast overflow is undefined behaviour that clang's `undefined` leaves out.
+fuzz-build:
 	cmake -S native -B $(BUILD)/native-fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_COMPILER_LAUNCHER=$(CCACHE) \
-	  -DHUSHTONE_ADDON=OFF -DHUSHTONE_FUZZ=ON -DHUSHTONE_SANITIZE=address,undefined >/dev/null
+	  -DHUSHTONE_ADDON=OFF -DHUSHTONE_FUZZ=ON -DHUSHTONE_SANITIZE=address,undefined,float-cast-overflow >/dev/null
 	cmake --build $(BUILD)/native-fuzz -j $(JOBS)
-	@for entry in native/fuzz/*_fuzz.cc; do name=$$(basename $$entry .cc); mkdir -p $(BUILD)/fuzz/$$name native/fuzz/corpus/$$name; \
-	  echo "$$name"; $(BUILD)/native-fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/$$name native/fuzz/corpus/$$name || exit 1; done
 
 clean:
 	rm -rf $(BUILD) build-*

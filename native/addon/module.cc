@@ -25,6 +25,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", hushtone::EngineBox::Define(env));
   exports.Set("eventLayout", Napi::Function::New<EventLayout>(env));
   hushtone::DefineOffline(env, exports);
+  hushtone::DefineOfflinePackets(env, exports);
   return exports;
 }
 

@@ -1,4 +1,5 @@
-// libFuzzer entry of the scrub: the card is fixed, the text is the input, and no run of the card may be left in it.
+// libFuzzer entry of the scrub: the card is fixed, the text is the input, and no run of the card may be left in it; nor of a
+// digest over the body that sent it.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -19,6 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t i = 0; i + hushtone::kPanRunMin <= digits.size(); ++i) {
     if (text.find(digits.substr(i, hushtone::kPanRunMin)) != std::string::npos) std::abort();
   }
+  const std::string digest = "5f2a91c07be3";
+  std::string echo = text;
+  hushtone::ScrubEcho({reinterpret_cast<uint8_t*>(echo.data()), echo.size()},
+                      {reinterpret_cast<const uint8_t*>(digest.data()), digest.size()});
+  if (echo.find(digest) != std::string::npos) std::abort();
   hushtone::QuoteStars(bytes);
   return 0;
 }

@@ -6,7 +6,7 @@ import { PcapngReader } from './pcapng-reader.ts';
 import type { RtpView } from './reorder.ts';
 import { type PacketOrder, type PacketSink, type RtpStream, RtpStreams } from './rtp-streams.ts';
 import { type InfoPress, Sessions } from './sessions.ts';
-import { type CodecName, parseSip } from './sip.ts';
+import { type CodecName, parseSip, type Security } from './sip.ts';
 import { TcpSipReader } from './tcp.ts';
 import { type Ends, emptyTransport, endsOf, readTransport, type Transport } from './transport.ts';
 
@@ -15,9 +15,17 @@ export type { InfoPress } from './sessions.ts';
 /** `codec` is SDP's word, null where it says nothing. The packet is good during the call. */
 export type CodedSink = (packet: RtpView, codec: CodecName | null) => void;
 
+/** What the SIP seen so far says of a stream. */
+export interface StreamFacts {
+  /** Grows with each description: what was asked before may be another now. */
+  readonly version: number;
+  codecOf(payloadType: number): CodecName | null;
+  security(): Security;
+}
+
 export interface CaptureSink {
   /** A stream begins; its packets come in the order that the capture was asked for. */
-  stream(stream: RtpStream): CodedSink;
+  stream(stream: RtpStream, facts: StreamFacts): CodedSink;
   info(press: InfoPress): void;
 }
 
@@ -103,21 +111,29 @@ export class Capture {
 
   /** What SDP says of a payload type is looked up once for each description. */
   #begin(stream: RtpStream): PacketSink {
-    const sink = this.#sink.stream(stream);
+    const sessions = this.#sessions;
     const codecs = new Array<CodecName | null | undefined>(PAYLOAD_TYPES);
-    let version = this.#sessions.version;
-    return (packet) => {
-      if (version !== this.#sessions.version) {
+    let version = sessions.version;
+    const codecOf = (payloadType: number): CodecName | null => {
+      if (version !== sessions.version) {
         codecs.fill(undefined);
-        version = this.#sessions.version;
+        version = sessions.version;
       }
-      let codec = codecs[packet.payloadType];
+      let codec = codecs[payloadType];
       if (codec === undefined) {
-        codec = this.#sessions.codecOf(stream, packet.payloadType);
-        codecs[packet.payloadType] = codec;
+        codec = sessions.codecOf(stream, payloadType);
+        codecs[payloadType] = codec;
       }
-      sink(packet, codec);
+      return codec;
     };
+    const sink = this.#sink.stream(stream, {
+      get version() {
+        return sessions.version;
+      },
+      codecOf,
+      security: () => sessions.securityOf(stream),
+    });
+    return (packet) => sink(packet, codecOf(packet.payloadType));
   }
 
   #sip(bytes: Uint8Array, from: Ends, atMs: number): void {

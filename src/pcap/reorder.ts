@@ -8,6 +8,9 @@ export interface RtpView {
   bytes: Uint8Array;
   from: number;
   to: number;
+  /** The whole packet, header and all: what protects it covers that. */
+  packetFrom: number;
+  packetTo: number;
   /** Milliseconds since the Unix epoch, when it was captured. */
   atMs: number;
 }
@@ -20,6 +23,8 @@ export const emptyView = (): RtpView => ({
   bytes: new Uint8Array(),
   from: 0,
   to: 0,
+  packetFrom: 0,
+  packetTo: 0,
   atMs: 0,
 });
 
@@ -90,8 +95,9 @@ export class Reorder {
 
 /** A copy that stays. */
 export function kept(packet: RtpView): RtpView {
-  const bytes = packet.bytes.slice(packet.from, packet.to);
-  return { ...packet, bytes, from: 0, to: bytes.length };
+  const { packetFrom, packetTo, from, to } = packet;
+  const bytes = packet.bytes.slice(packetFrom, packetTo);
+  return { ...packet, bytes, from: from - packetFrom, to: to - packetFrom, packetFrom: 0, packetTo: bytes.length };
 }
 
 /** Signed distance in sequence numbers, wrap included. */

@@ -36,6 +36,8 @@ export function readRtp(bytes: Uint8Array, from: number, to: number, into: RtpVi
   into.bytes = bytes;
   into.from = at;
   into.to = end;
+  into.packetFrom = from;
+  into.packetTo = to;
   return true;
 }
 

@@ -1,3 +1,5 @@
+import { Sensitive } from '../lib/sensitive.ts';
+
 /**
  * SIP as a capture shows it: enough to know which payload types mean what, and which keys came by INFO. Not a SIP
  * parser for calls: what it does not understand it leaves out.
@@ -23,6 +25,17 @@ export interface MediaDescription {
   /** `address:port` as in transport.ts. */
   readonly endpoint: string;
   readonly codecs: ReadonlyMap<number, CodecName>;
+  readonly security: Security;
+}
+
+/** What a description says of how the media that its sender sends are protected. */
+export interface Security {
+  /** Nothing goes in clear: RTP/SAVP and its kin (RFC 3711 §12, RFC 5764 §8). */
+  readonly isRequired: boolean;
+  /** The keys are agreed on beside the media, where no capture shows them: `a=fingerprint` (RFC 5763 §5). */
+  readonly isDtls: boolean;
+  /** Values of `a=crypto` (RFC 4568), as they were written. */
+  readonly crypto: readonly Sensitive<string>[];
 }
 
 export interface InfoKey {
@@ -34,6 +47,8 @@ export interface InfoKey {
 
 export const SIP_BYTES_MAX = 65_535;
 const SDP_LINES_MAX = 1000;
+/** `a=crypto` lines of one medium that are kept: twice as many suites as anybody offers. */
+export const CRYPTO_MAX = 8;
 const KEYS = '0123456789*#ABCD';
 
 const START_LINE = /^(?:([A-Z]{3,16}) \S{1,4096} SIP\/2\.0|SIP\/2\.0 \d{3} .*)$/;
@@ -98,31 +113,60 @@ export function parseSip(bytes: Uint8Array): SipMessage | null {
   };
 }
 
-/** RFC 4566 §5: audio media with their addresses, rtpmaps and ports; a port of zero is a refused stream. */
+interface Described {
+  address: string;
+  readonly port: number;
+  readonly codecs: Map<number, CodecName>;
+  readonly isRequired: boolean;
+  isDtls: boolean;
+  readonly crypto: Sensitive<string>[];
+}
+
+/** RFC 4566 §5: audio media with their addresses, rtpmaps, ports and keys; a port of zero is a refused stream. */
 export function parseSdp(body: string): MediaDescription[] {
-  const media: { address: string; port: number; codecs: Map<number, CodecName> }[] = [];
-  let sessionAddress = '';
-  let isAudio = false;
+  const media: Described[] = [];
+  const session = { address: '', isDtls: false };
+  let isAudio: boolean | null = null;
   for (const line of body.split(/\r?\n/, SDP_LINES_MAX)) {
-    const current = isAudio ? media.at(-1) : undefined;
-    const connection = /^c=IN IP[46] ([^\s/]+)/.exec(line)?.[1];
-    const section = /^m=(\S+) (\d{1,5})(?:\/\d+)? \S+((?: \S+)*)/.exec(line);
-    const rtpmap = /^a=rtpmap:(\d{1,3}) +([^\s/]+)\/(\d{1,6})/.exec(line);
+    const section = /^m=(\S+) (\d{1,5})(?:\/\d+)? (\S+)((?: \S+)*)/.exec(line);
     if (section !== null) {
       isAudio = section[1] === 'audio';
-      const types = (section[3] ?? '').trim().split(' ').map(Number);
-      const codecs = new Map([...STATIC_CODECS].filter(([type]) => types.includes(type)));
-      if (isAudio) media.push({ address: sessionAddress, port: Number(section[2]), codecs });
-    } else if (connection !== undefined) {
-      if (media.length === 0 && !isAudio) sessionAddress = connection;
-      else if (current !== undefined) current.address = connection;
-    } else if (rtpmap !== null && current !== undefined) {
-      current.codecs.set(Number(rtpmap[1]), { name: rtpmap[2]?.toUpperCase() ?? '', clockRate: Number(rtpmap[3]) });
+      if (isAudio) media.push(describe(section, session));
+      continue;
     }
+    const into = isAudio === null ? session : isAudio ? media.at(-1) : undefined;
+    if (into !== undefined) readLine(line, into);
   }
   return media
     .filter(({ port }) => port > 0)
-    .map(({ address, port, codecs }) => ({ endpoint: endpointOf(address, port), codecs }));
+    .map(({ address, port, codecs, isRequired, isDtls, crypto }) => ({
+      endpoint: endpointOf(address, port),
+      codecs,
+      security: { isRequired, isDtls, crypto },
+    }));
+}
+
+function describe(section: RegExpExecArray, session: { address: string; isDtls: boolean }): Described {
+  const types = (section[4] ?? '').trim().split(' ').map(Number);
+  const codecs = new Map([...STATIC_CODECS].filter(([type]) => types.includes(type)));
+  const isRequired = (section[3] ?? '').includes('SAVP');
+  return { ...session, port: Number(section[2]), codecs, isRequired, crypto: [] };
+}
+
+function readLine(line: string, into: Described | { address: string; isDtls: boolean }): void {
+  const connection = /^c=IN IP[46] ([^\s/]+)/.exec(line)?.[1];
+  if (connection !== undefined) into.address = connection;
+  else if (line.startsWith('a=fingerprint:')) into.isDtls = true;
+  else if ('codecs' in into) readAttribute(line, into);
+}
+
+function readAttribute(line: string, { codecs, crypto }: Described): void {
+  const rtpmap = /^a=rtpmap:(\d{1,3}) +([^\s/]+)\/(\d{1,6})/.exec(line);
+  if (rtpmap !== null) {
+    codecs.set(Number(rtpmap[1]), { name: rtpmap[2]?.toUpperCase() ?? '', clockRate: Number(rtpmap[3]) });
+  } else if (line.startsWith('a=crypto:') && crypto.length < CRYPTO_MAX) {
+    crypto.push(new Sensitive('SRTP key', line.slice('a=crypto:'.length)));
+  }
 }
 
 function endpointOf(address: string, port: number): string {

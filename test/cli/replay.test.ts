@@ -259,6 +259,8 @@ describe('what came back', () => {
     bytes: payload,
     from: 0,
     to: payload.length,
+    packetFrom: 0,
+    packetTo: payload.length,
     atMs: 0,
   });
 

@@ -125,6 +125,69 @@ const sdp = (address: string, port: number, eventType: number): string =>
     '',
   ].join('\r\n');
 
+/** Offer and answer with these media lines: `m=` without its port, as `audio RTP/AVP 0`, then attributes. */
+export function setUpWith(offered: readonly string[], answered: readonly string[]): { offer: Buffer; answer: Buffer } {
+  const described = (address: string, port: number, [medium = '', ...attributes]: readonly string[]): string => {
+    const media = `m=${medium.replace(' ', ` ${port} `)}`;
+    return ['v=0', `o=- 1 1 IN IP4 ${address}`, 's=-', `c=IN IP4 ${address}`, 't=0 0', media, ...attributes, ''].join('\r\n');
+  };
+  const offer = described('192.0.2.10', 40000, offered);
+  const answer = described('198.51.100.5', 20000, answered);
+  return {
+    offer: sip('INVITE sip:pay@198.51.100.5 SIP/2.0', '1 INVITE', 'application/sdp', offer),
+    answer: sip('SIP/2.0 200 OK', '1 INVITE', 'application/sdp', answer),
+  };
+}
+
+/** Payloads of 20 ms each; `clock`: RTP timestamp units in them. */
+export function payloadPackets(
+  payloads: readonly Uint8Array[],
+  payloadType: number,
+  clock: number,
+  first = { atMs: 0, sequenceNumber: 65_530, timestamp: 4_294_900_000 },
+): Captured[] {
+  return payloads.map((payload, index) => {
+    const timestamp = first.timestamp + index * clock;
+    const fields = { payloadType, sequenceNumber: first.sequenceNumber + index, timestamp, ssrc: SSRC };
+    return { atMs: first.atMs + index * PACKET_MS, bytes: framed(rtp(fields, payload)) };
+  });
+}
+
+/** RFC 2198 §3: blocks of earlier packets with their offset, then the packet's own. */
+export function red(blocks: readonly { type: number; offset: number; payload: Uint8Array }[]): Uint8Array {
+  const heads = blocks.slice(0, -1).map(({ type, offset, payload }) => {
+    const head = Buffer.alloc(4);
+    head.writeUInt8(0x80 | type);
+    head.writeUIntBE((offset << 10) | payload.length, 1, 3);
+    return head;
+  });
+  const own = Buffer.from([blocks.at(-1)?.type ?? 0]);
+  return Buffer.concat([...heads, own, ...blocks.map(({ payload }) => payload)]);
+}
+
+/** Each key as one packet of events that says the key before again, and that press's end. */
+export function redPackets(digits: string, redType: number, eventType: number): Captured[] {
+  const presses = [...digits].map((digit) => telephoneEvent(KEYS.indexOf(digit), true, 800));
+  return presses.map((payload, index) => {
+    const before = presses[index - 1] ?? new Uint8Array();
+    const blocks = [
+      { type: eventType, offset: index === 0 ? 0 : 1600, payload: before },
+      { type: eventType, offset: 0, payload },
+    ];
+    const fields = { payloadType: redType, sequenceNumber: 100 + index, timestamp: 8000 + index * 1600, ssrc: SSRC };
+    return { atMs: index * 200, bytes: framed(rtp({ ...fields, marker: true }, red(blocks))) };
+  });
+}
+
+/** What `protect` makes of each RTP packet in a capture of `framed` packets. */
+export function changed(packets: readonly Captured[], protect: (packet: Buffer, index: number) => Buffer): Captured[] {
+  const headers = ethernet(ipv4(CALLER, UDP, udp(CALLER, new Uint8Array()))).length;
+  return packets.map(({ atMs, bytes }, index) => ({
+    atMs,
+    bytes: framed(protect(Buffer.from(bytes.subarray(headers)), index)),
+  }));
+}
+
 /** Offer and answer whose event types differ: the caller sends with the answer's. */
 export function setUp(offeredType: number, answeredType: number): { offer: Buffer; answer: Buffer } {
   return {

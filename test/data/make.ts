@@ -5,18 +5,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWav } from '../../src/lib/wav.ts';
+import { SrtpDirection } from '../harness/srtp-peer.ts';
 import {
   audioPackets,
   CALLER,
+  changed,
   eventPackets,
   infoKey,
   keyedAudio,
   overTcp,
   overUdp,
+  payloadPackets,
   REVERSED,
+  redPackets,
   setUp,
+  setUpWith,
   SIP_ENDS,
 } from './calls.ts';
+import { CODED_KEYS, codedPayloads } from './coded.ts';
 import {
   type Captured,
   cooked,
@@ -79,6 +85,22 @@ function fragmented(): Captured[] {
   return parts.map((part, index) => ({ atMs: index * 100, bytes: ethernet(part) }));
 }
 
+/** SIP that says this of both sides, then the packets, 100 ms later. */
+function withSip(packets: readonly Captured[], offered: readonly string[], answered = offered): Captured[] {
+  const { offer, answer } = setUpWith(offered, answered);
+  return [overUdp(0, offer), overUdp(40, answer, REVERSED(SIP_ENDS)), ...later(packets, 100)];
+}
+
+/** Of nobody: counted up. */
+export const CALLER_KEY = Buffer.from(Array.from({ length: 30 }, (_, index) => index));
+const ANSWER_KEY = Buffer.from(Array.from({ length: 30 }, (_, index) => 0x80 + index));
+const SUITE = 'AES_CM_128_HMAC_SHA1_80';
+export const secureMedia = (key: Buffer): string[] => [
+  'audio RTP/SAVP 0 101',
+  `a=crypto:1 ${SUITE} inline:${key.toString('base64')}`,
+  'a=rtpmap:101 telephone-event/8000',
+];
+
 /** Files by name. */
 export function testFiles(): ReadonlyMap<string, TestFile> {
   const { offer, answer } = setUp(96, 117);
@@ -135,6 +157,42 @@ export function testFiles(): ReadonlyMap<string, TestFile> {
         }),
         digits: '369',
         note: '28 of 49 packets were cut by the capture',
+      },
+    ],
+    ['tones-g722.pcap', { bytes: pcapFile(payloadPackets(codedPayloads('g722'), 9, 160)), digits: CODED_KEYS }],
+    [
+      'tones-opus.pcap',
+      {
+        bytes: pcapFile(
+          withSip(payloadPackets(codedPayloads('opus'), 111, 960), ['audio RTP/AVP 111', 'a=rtpmap:111 opus/48000/2']),
+        ),
+        digits: CODED_KEYS,
+      },
+    ],
+    [
+      // Every second packet was lost: its key comes again with the next.
+      'events-in-red.pcap',
+      {
+        bytes: pcapFile(
+          withSip(
+            redPackets('1234567890#', 120, 101).filter((_, index) => index % 2 === 1 || index === 10),
+            ['audio RTP/AVP 0 120', 'a=rtpmap:120 red/8000', 'a=fmtp:120 101/101', 'a=rtpmap:101 telephone-event/8000'],
+          ),
+        ),
+        digits: '1234567890#',
+      },
+    ],
+    [
+      'events-srtp.pcap',
+      {
+        bytes: pcapFile(
+          withSip(
+            changed(eventPackets('4242#', 101), (packet) => new SrtpDirection(SUITE, CALLER_KEY).protectRtp(packet, 0)),
+            secureMedia(CALLER_KEY),
+            secureMedia(ANSWER_KEY),
+          ),
+        ),
+        digits: '4242#',
       },
     ],
     ['tones.wav', { bytes: writeWav([keyedAudio('5105#')], 8000), digits: '5105#' }],

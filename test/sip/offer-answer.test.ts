@@ -12,6 +12,7 @@ import {
   writeOffer,
 } from '../../src/sip/offer-answer.ts';
 import { parseSdp, type SessionDescription } from '../../src/sip/sdp.ts';
+import { cases } from '../harness/fuzz.ts';
 
 const POLICY: MediaPolicy = { codecs: ['PCMU', 'PCMA'], ptimeMs: 20, dtmf: 'auto' };
 const LOCAL = { address: '192.0.2.1', port: 20_000 };
@@ -432,7 +433,7 @@ describe('reading a session description', () => {
       fc.property(fc.array(line, { maxLength: 12 }), fc.constantFrom('\r\n', '\n'), (lines, end) => {
         checkSane(['v=0', ...lines].join(end));
       }),
-      { numRuns: 500 },
+      cases(500),
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, FRAME_BYTES_MAX, type Frame, FrameReader, WireFault } from '../../src/worker/wire.ts';
+import { cases } from '../harness/fuzz.ts';
 
 const media = {
   remoteAddress: '127.0.0.1',
@@ -90,7 +91,7 @@ describe('frames between control and worker', () => {
           expect(error).toBeInstanceOf(WireFault);
         }
       }),
-      { numRuns: 500 },
+      cases(500),
     );
   });
 });

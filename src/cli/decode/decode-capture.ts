@@ -1,5 +1,6 @@
 import { Capture, type CaptureCounts, frameReaderFor, type InfoPress } from '../../pcap/capture.ts';
 import type { Frame } from '../../pcap/frame.ts';
+import type { CryptoAttribute } from '../../sip/crypto.ts';
 import type { KeyPress, StreamPresses } from './key-press.ts';
 import { mergePresses } from './merge.ts';
 import { StreamDecoder } from './stream-decoder.ts';
@@ -7,6 +8,8 @@ import type { AudioSink } from './tone-track.ts';
 
 /** Keys by INFO that are kept until the end of the capture, to be laid beside the streams. */
 export const INFOS_MAX = 65_536;
+/** Streams of G.722 and Opus that are heard: each keeps a decoder and its packets, 0.2 MB. */
+export const CODED_STREAMS_MAX = 512;
 
 export interface CapturePresses {
   readonly streams: readonly StreamPresses[];
@@ -21,11 +24,14 @@ export interface CapturePresses {
 export class CaptureDecoder {
   readonly #reader;
   readonly #audioFor: (stream: string) => AudioSink | null;
+  readonly #keys: readonly CryptoAttribute[];
+  readonly #coders = { left: CODED_STREAMS_MAX };
   readonly #decoders = new Map<string, StreamDecoder>();
   readonly #infos: InfoPress[] = [];
   readonly #capture = new Capture({
-    stream: (stream) => {
-      const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream, this.#audioFor(stream.name));
+    stream: (stream, facts) => {
+      const tools = { facts, keys: this.#keys, audio: this.#audioFor(stream.name), coders: this.#coders };
+      const decoder = this.#decoders.get(stream.name) ?? new StreamDecoder(stream, tools);
       this.#decoders.set(stream.name, decoder);
       return (packet, codec) => decoder.push(packet, codec);
     },
@@ -36,10 +42,18 @@ export class CaptureDecoder {
 
   readonly #take = (frame: Frame): void => this.#capture.frame(frame);
 
-  /** `audioFor`: who wants to hear what a stream's detector hears. */
-  constructor(head: Uint8Array, audioFor: (stream: string) => AudioSink | null = () => null) {
+  /**
+   * `audioFor`: who wants to hear what a stream's detector hears. `keys`: of SRTP, beside those that SIP in the capture
+   * bears.
+   */
+  constructor(
+    head: Uint8Array,
+    audioFor: (stream: string) => AudioSink | null = () => null,
+    keys: readonly CryptoAttribute[] = [],
+  ) {
     this.#reader = frameReaderFor(head);
     this.#audioFor = audioFor;
+    this.#keys = keys;
   }
 
   /** False where no more is wanted: the file is damaged from here on. */
@@ -80,6 +94,7 @@ export class CaptureDecoder {
       paths: { event: [], inband: [], info },
       durationMs: info.reduce((most, { onsetMs, durationMs }) => Math.max(most, onsetMs + (durationMs ?? 0)), 0),
       hasAudio: false,
+      notes: [],
     }));
   }
 }

@@ -29,7 +29,7 @@ export function decodeWav(bytes: Uint8Array, progress: (done: number) => void): 
   }
   const durationMs = ((channels[0]?.length ?? 0) / sampleRate) * 1000;
   const paths = { event: [], inband: presses, info: [] };
-  return { ok: true, streams: [{ stream: 'wav', presses, paths, durationMs, hasAudio: true }] };
+  return { ok: true, streams: [{ stream: 'wav', presses, paths, durationMs, hasAudio: true, notes: [] }] };
 }
 
 function pressOf({ event, onsetSample, durationSamples, levelDbm0 }: TonePress): KeyPress {

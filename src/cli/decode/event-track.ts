@@ -30,12 +30,19 @@ export class EventTrack {
   readonly #presses: Press[] = [];
   readonly #isNamedBySdp: boolean;
   #isSpoiled = false;
+  #packets = 0;
 
   constructor(isNamedBySdp: boolean) {
     this.#isNamedBySdp = isNamedBySdp;
   }
 
+  /** Packets of a type that turned out to carry something else. */
+  get spoiled(): number {
+    return this.#isSpoiled ? this.#packets : 0;
+  }
+
   push(packet: RtpView, atMs: number): void {
+    this.#packets += 1;
     // Nobody said that this type carries events, and here it does not.
     if (!this.#isNamedBySdp && !looksLikeEvent(packet)) this.#isSpoiled = true;
     const update = this.#decoder.event(packet.timestamp, packet.bytes, packet.from, packet.to);

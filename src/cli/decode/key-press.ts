@@ -28,6 +28,8 @@ export interface StreamPresses {
   readonly durationMs: number;
   /** There is audio that we can decode. */
   readonly hasAudio: boolean;
+  /** What of it could not be heard, and why: for a person, one line each. */
+  readonly notes: readonly string[];
 }
 
 const KEYS = '0123456789*#ABCD';

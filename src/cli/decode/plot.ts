@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { decodeAlaw, decodeUlaw } from '../../lib/g711.ts';
 import { readWav } from '../../lib/wav.ts';
+import type { CryptoAttribute } from '../../sip/crypto.ts';
 import { CaptureDecoder } from './decode-capture.ts';
 import { digitText, type KeyPress, type StreamPresses } from './key-press.ts';
 import type { Panel, PlottedPress } from './plot/panel.ts';
@@ -21,6 +21,8 @@ export interface PlotOrder {
   /** Where the picture goes. */
   readonly output: string;
   readonly reveal: boolean;
+  /** Of SRTP, that a person gave. */
+  readonly keys: readonly CryptoAttribute[];
 }
 
 /** The streams worth a panel, and what is said of the others; the first `PANELS_MAX` of those with keys or audio. */
@@ -49,16 +51,14 @@ export function plotCapture(
   );
   let decoder: CaptureDecoder | null = null;
   for (const chunk of chunks) {
-    decoder ??= new CaptureDecoder(chunk, (stream) => {
-      const spectrogram = spectrograms.get(stream);
-      if (spectrogram === undefined) return null;
-      return {
-        codes: (law, sample, codes, count) => {
-          const decode = law === 'alaw' ? decodeAlaw : decodeUlaw;
-          spectrogram.push(sample, decode(codes.subarray(0, count)));
-        },
-      };
-    });
+    decoder ??= new CaptureDecoder(
+      chunk,
+      (stream) => {
+        const spectrogram = spectrograms.get(stream);
+        return spectrogram === undefined ? null : { samples: (at, samples) => spectrogram.push(at, samples) };
+      },
+      order.keys,
+    );
     if (!decoder.push(chunk)) break;
   }
   decoder?.finish();

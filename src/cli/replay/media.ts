@@ -132,6 +132,8 @@ export class ReplayMedia {
       bytes,
       from: 0,
       to: 0,
+      packetFrom: 0,
+      packetTo: 0,
       atMs: 0,
     };
     if (!readRtp(bytes, 0, bytes.length, view)) return;

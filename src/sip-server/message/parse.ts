@@ -46,6 +46,7 @@ const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 const REQUEST_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/;
 const CSEQ = /^(\d{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)$/;
 const CSEQ_MAX = 2 ** 31;
+const VERSION = 'SIP/2.0';
 
 class Refusal {
   readonly refused = true;
@@ -78,6 +79,11 @@ export function parseMessage(text: string, limits: Limits): SipMessage | Fault {
   const start = lines[0] ?? '';
   const isResponse = start.startsWith('SIP/');
   if (!isResponse && !/^\S/.test(start)) return drop('no start line');
+  // RFC 3261 §7.1: any case is read, capitals are sent. drachtio-srf, to which this goes on, throws on others.
+  const versionAt = start.length - VERSION.length;
+  if (!isResponse && start.slice(versionAt).toUpperCase() === VERSION) {
+    head = head.slice(0, versionAt) + VERSION + head.slice(start.length);
+  }
   if (lines.length > limits.headerLinesMax) return drop('too many headers');
 
   const headers: Header[] = [];

@@ -39,7 +39,7 @@ export class StreamFraming {
       }
       const headEnd = this.#pending.indexOf('\r\n\r\n', this.#searched);
       if (headEnd < 0) {
-        if (this.#pending.length > this.#limits.headerBytesMax) return { kind: 'fault', reason: 'headers too large' };
+        if (this.#headBytes() > this.#limits.headerBytesMax) return { kind: 'fault', reason: 'headers too large' };
         this.#searched = Math.max(0, this.#pending.length - 3);
         return { kind: 'messages', texts, pings };
       }
@@ -56,5 +56,11 @@ export class StreamFraming {
       this.#pending = this.#pending.slice(end);
       this.#searched = 0;
     }
+  }
+
+  /** Of headers whose end has not come: the last bytes here may be the beginning of the empty line. */
+  #headBytes(): number {
+    const begun = ['\r\n\r', '\r\n', '\r'].find((part) => this.#pending.endsWith(part)) ?? '';
+    return this.#pending.length - begun.length;
   }
 }
