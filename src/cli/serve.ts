@@ -152,13 +152,16 @@ async function isReady(config: Config): Promise<boolean> {
 function onSignals(supervisor: Supervisor, drainMs: number): Promise<number> {
   return new Promise((resolve) => {
     let firstAt: number | null = null;
+    // What was killed has drained too, in a way.
+    let isKilled = false;
     const onSignal = () => {
       const now = systemClock.now();
       if (firstAt === null) {
         firstAt = now;
         process.stdout.write(`Ending: calls may go on for ${drainMs / 1000} s. Ctrl-C again ends at once.\n`);
-        void supervisor.drain().then(() => resolve(EXIT_OK));
+        void supervisor.drain().then(() => resolve(isKilled ? EXIT_KILLED : EXIT_OK));
       } else if (now - firstAt > SAME_PRESS_MS) {
+        isKilled = true;
         void supervisor.kill().then(() => resolve(EXIT_KILLED));
       }
     };

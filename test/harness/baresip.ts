@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePhonePort, freeUdpPort } from './free-ports.ts';
 import { until } from './until.ts';
 
 /*
@@ -68,7 +68,7 @@ export class Baresip {
     more: { readonly argv: readonly string[]; readonly config: readonly string[] },
   ): Promise<Baresip> {
     const folder = mkdtempSync(join(tmpdir(), 'hushtone-baresip-'));
-    const [sipPort, consolePort] = [await freePort(), await freePort()];
+    const [sipPort, consolePort] = [await freePhonePort(), await freeUdpPort()];
     const config = [
       `module_path ${BARESIP_MODULES}`,
       ...['g711.so', 'aubridge.so', 'cons.so', 'srtp.so'].map((name) => `module ${name}`),
@@ -121,12 +121,4 @@ export class Baresip {
     await this.#exit;
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

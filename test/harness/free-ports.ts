@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 
 /*
  * Ports of the loopback address that are free at this moment, from where connections get theirs: another process may take
@@ -7,6 +9,8 @@ import { once } from 'node:events';
  */
 
 const TRIES_MAX = 20;
+const PHONE_PORT_FIRST = 23_000;
+const PHONE_PORTS = 900;
 
 export async function freeUdpPort(): Promise<number> {
   const socket = await bindUdp(0);
@@ -27,6 +31,29 @@ export async function freeMediaPort(): Promise<number> {
   throw new Error(`no pair of free UDP ports in ${TRIES_MAX} tries`);
 }
 
+/**
+ * For a telephone: free for UDP and TCP, and the one behind it for TLS, which baresip takes unasked. Below those that the
+ * kernel gives to connections (32768), any of which may be the one behind.
+ */
+export async function freePhonePort(): Promise<number> {
+  for (let time = 0; time < TRIES_MAX; time++) {
+    const port = PHONE_PORT_FIRST + 2 * randomInt(PHONE_PORTS / 2);
+    const all = await Promise.allSettled([bindUdp(port), bindTcp(port), bindTcp(port + 1)]);
+    const bound = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    await Promise.all(bound.map(close));
+    if (bound.length === all.length) return port;
+  }
+  throw new Error(`no free ports for a telephone in ${TRIES_MAX} tries`);
+}
+
+function bindTcp(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
 export function bindUdp(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');
@@ -35,7 +62,7 @@ export function bindUdp(port: number): Promise<Socket> {
   });
 }
 
-async function close(socket: Socket): Promise<void> {
+async function close(socket: Socket | Server): Promise<void> {
   socket.close();
   await once(socket, 'close');
 }
