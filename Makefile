@@ -13,7 +13,7 @@ RUN_NEEDS := g++:g++ cmake:cmake npm:npm /usr/include/srtp2/srtp.h:libsrtp2-dev 
 	/usr/include/spandsp.h:libspandsp-dev
 TEST_NEEDS := sipp:sip-tester tshark:tshark sox:sox multimon-ng:multimon-ng baresip:baresip-core \
 	/usr/include/openssl/ssl.h:libssl-dev python3:python3 openssl:openssl pocketsphinx_batch:pocketsphinx \
-	/usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us baresip:baresip-core
+	/usr/share/pocketsphinx/model/en-us:pocketsphinx-en-us
 
 # libFuzzer and the sanitizers of clang are a package of their own, named by the version that Debian 12 has.
 FUZZ_NEEDS := clang++:clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a:libclang-rt-14-dev

@@ -6,11 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <vector>
 
+#include "bench/raw.h"
 #include "dtmf/detector.h"
 
 using namespace hushtone;
@@ -24,12 +23,7 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: detect FILE [REPEATS [CPU]]\n");
     return 2;
   }
-  std::ifstream file(arguments[1], std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  std::vector<int16_t> samples(bytes.size() / 2);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i] = static_cast<int16_t>(static_cast<uint8_t>(bytes[2 * i]) | static_cast<uint8_t>(bytes[2 * i + 1]) << 8);
-  }
+  const std::vector<int16_t> samples = bench::ReadRaw(arguments[1]);
   const int repeats = count > 2 ? std::atoi(arguments[2]) : 0;
   const std::string_view cpu = count > 3 ? arguments[3] : "";
   DtmfDetector detector(cpu == "portable" ? Cpu::kPortable : cpu == "avx2" ? Cpu::kAvx2 : cpu == "avx512" ? Cpu::kAvx512 : FastestCpu());

@@ -4,11 +4,11 @@
 //   weigh FILE [TRUTH]        TRUTH: lines "<onset_ms> <offset_ms> <key>", " ?" after those that nobody must hear.
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "bench/raw.h"
 #include "dtmf/detector.h"
 
 using namespace hushtone;
@@ -45,12 +45,7 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: weigh FILE [TRUTH]\n");
     return 2;
   }
-  std::ifstream file(arguments[1], std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  std::vector<int16_t> samples(bytes.size() / 2);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i] = static_cast<int16_t>(static_cast<uint8_t>(bytes[2 * i]) | static_cast<uint8_t>(bytes[2 * i + 1]) << 8);
-  }
+  const std::vector<int16_t> samples = bench::ReadRaw(arguments[1]);
   const std::vector<Press> truth = count > 2 ? ReadTruth(arguments[2]) : std::vector<Press>{};
   size_t at_press = 0;
   DtmfDetector detector;

@@ -38,7 +38,12 @@ export async function configCommand(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   try {
-    const config = readConfig({ file: file ?? null, environment: process.env, directory: process.cwd() });
+    const config = readConfig({
+      file: file ?? null,
+      environment: process.env,
+      directory: process.cwd(),
+      judgeCertificates: true,
+    });
     process.stdout.write(`${JSON.stringify(config, mapsAsObjects, 2)}\n`);
     process.stderr.write(`${config.file ?? 'embedded defaults'}: right\n`);
     return EXIT_OK;

@@ -42,7 +42,7 @@ export async function serveCommand(argv: readonly string[]): Promise<number> {
     return EXIT_OK;
   }
   const file = values.config ?? null;
-  const config = readConfig({ file, environment: process.env, directory: process.cwd() });
+  const config = readConfig({ file, environment: process.env, directory: process.cwd(), judgeCertificates: true });
   await checkPorts(claimsOf(config));
   mkdirSync(join(config.varDir, 'run'), { recursive: true, mode: 0o700 });
 

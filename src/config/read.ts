@@ -9,7 +9,7 @@ import type { GatewayVerb } from '../app/ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ServiceError } from '../lib/errors.ts';
 import { Sensitive } from '../lib/sensitive.ts';
-import { loadTlsFiles, TlsFileFault } from '../lib/tls-files.ts';
+import { loadTlsFiles, outOfTime, TlsFileFault } from '../lib/tls-files.ts';
 import type { Flow } from '../session/flow.ts';
 import { check, type Fault } from './check.ts';
 import type { Config, EgressHost, EgressSign, GatewayConfig, SipConfig, SipTls } from './config.ts';
@@ -40,6 +40,11 @@ export interface ReadOptions {
   readonly environment: Environment;
   /** Relative paths of the defaults stand in this folder; those of a file, in the file's folder. */
   readonly directory: string;
+  /**
+   * Whether certificates are looked into: where somebody starts or checks. A process that is started again must not fail
+   * over one that has expired meanwhile, and needs no key of TLS.
+   */
+  readonly judgeCertificates?: boolean;
 }
 
 /**
@@ -180,13 +185,15 @@ function complete(file: ConfigFile, options: ReadOptions, faults: Fault[]): Conf
     return resolve(SHIPPED, shipped);
   };
   for (const message of sharedPorts(file)) faults.push(message);
+  const tls = readTls(file, path);
+  if (tls !== null && options.judgeCertificates === true) judgeCertificate(tls, faults);
   const run = Object.values(file.gateways).some((gateway) => gateway.kind === 'sandbox' && gateway.url === undefined);
   return {
     file: options.file,
     varDir,
     sip: readSip(file, {
       profiles: folder('sip.profiles', file.sip.profiles, 'sip-profiles'),
-      tls: readTls(file, path, faults),
+      tls,
       secret,
       environment: options.environment,
     }),
@@ -237,24 +244,28 @@ function tlsPorts({ port, wssPort }: { port: number; wssPort: number }): [key: s
   ];
 }
 
-/** With absolute paths; a certificate that cannot be used is told now, not by the SIP server when it starts. */
-function readTls(file: ConfigFile, path: (name: string) => string, faults: Fault[]): SipTls | null {
+/** With absolute paths. */
+function readTls(file: ConfigFile, path: (name: string) => string): SipTls | null {
   const given = file.sip.tls;
   if (given === undefined) return null;
   const { authorities, ...rest } = given;
-  const tls: SipTls = {
+  return {
     ...rest,
     certificate: path(given.certificate),
     key: path(given.key),
     ...(authorities === undefined ? {} : { authorities: path(authorities) }),
   };
+}
+
+/** A certificate that cannot be used is told now, not by the SIP server when it starts. */
+function judgeCertificate(tls: SipTls, faults: Fault[]): void {
   try {
-    loadTlsFiles(tls, systemClock.now());
+    const late = outOfTime(loadTlsFiles(tls), tls, systemClock.now());
+    if (late !== null) throw late;
   } catch (error) {
     if (!(error instanceof TlsFileFault)) throw error;
     faults.push({ path: `sip.tls.${error.which}`, message: `expected a file that can be used: ${error.message}` });
   }
-  return tls;
 }
 
 type SecretText = string | { file: string } | { env: string };

@@ -14,6 +14,7 @@ export interface LoadedTls {
   readonly cert: string;
   readonly key: string;
   readonly ca: string | undefined;
+  readonly validFrom: number;
   readonly expiresAt: number;
 }
 
@@ -27,21 +28,28 @@ export class TlsFileFault extends Error {
   }
 }
 
-/** Throws TlsFileFault where a file is not there, no PEM, out of its time at `now`, or the key is another's. */
-export function loadTlsFiles(files: TlsFiles, now: number): LoadedTls {
+/** Throws TlsFileFault where a file is not there, no PEM, or the key is another's. */
+export function loadTlsFiles(files: TlsFiles): LoadedTls {
   const cert = read('certificate', files.certificate);
   const key = read('key', files.key);
   const ca = files.authorities === undefined ? undefined : read('authorities', files.authorities);
   const own = certificateIn('certificate', files.certificate, cert);
   if (ca !== undefined) certificateIn('authorities', files.authorities ?? '', ca);
-  const expiresAt = Date.parse(own.validTo);
-  const validFrom = Date.parse(own.validFrom);
-  if (expiresAt <= now) throw new TlsFileFault('certificate', `${files.certificate} expired on ${day(expiresAt)}`);
-  if (validFrom > now) throw new TlsFileFault('certificate', `${files.certificate} is valid from ${day(validFrom)} on`);
   if (!isKeyOf(own, key, files.key)) {
     throw new TlsFileFault('key', `${files.key} is not the key of the certificate in ${files.certificate}`);
   }
-  return { cert, key, ca, expiresAt };
+  return { cert, key, ca, validFrom: Date.parse(own.validFrom), expiresAt: Date.parse(own.validTo) };
+}
+
+/** What is wrong with the certificate at this time; null where it is within its own. */
+export function outOfTime(
+  { validFrom, expiresAt }: LoadedTls,
+  { certificate }: TlsFiles,
+  now: number,
+): TlsFileFault | null {
+  if (expiresAt <= now) return new TlsFileFault('certificate', `${certificate} expired on ${day(expiresAt)}`);
+  if (validFrom > now) return new TlsFileFault('certificate', `${certificate} is valid from ${day(validFrom)} on`);
+  return null;
 }
 
 function read(which: keyof TlsFiles, file: string): string {

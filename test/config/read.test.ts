@@ -12,7 +12,7 @@ const options = { file: '/etc/hushtone/hushtone.yaml', environment: {}, director
 
 function faultsOf(text: string, environment: Record<string, string> = {}): string[] {
   try {
-    parseConfig(text, { ...options, environment });
+    parseConfig(text, { ...options, environment, judgeCertificates: true });
   } catch (error) {
     expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
     return (error as ServiceError).message.split('\n');
@@ -55,6 +55,13 @@ describe('reading the configuration', () => {
       expect(faultsOf(`sip: { tls: { certificate: ${certificate}, key: nowhere.key } }`)).toEqual([
         '/etc/hushtone/hushtone.yaml:1: sip.tls.key expected a file that can be used: /etc/hushtone/nowhere.key cannot be read (ENOENT)',
       ]);
+      const expired = authority.certificate({ names: ['DNS:sip.example.com'], notAfter: '20250131000000Z' });
+      const late = `sip: { tls: { certificate: ${expired.certificate}, key: ${expired.key} } }`;
+      expect(faultsOf(late)).toEqual([
+        `/etc/hushtone/hushtone.yaml:1: sip.tls.certificate expected a file that can be used: ${expired.certificate} expired on 2025-01-31`,
+      ]);
+      // A worker that is started again long after.
+      expect(() => parseConfig(late, options)).not.toThrow();
       expect(faultsOf(`sip: { tls: { certificate: ${certificate}, key: ${key}, port: 8080 } }`)).toEqual([
         '/etc/hushtone/hushtone.yaml:1: sip.tls.port expected a port of its own, found 8080, which http.port has too',
       ]);

@@ -35,7 +35,7 @@ function secure(tls: Partial<TlsSettings> = {}): Partial<SipServerOptions> {
 
 /** A peer that is called over TLS. */
 async function calledPeer(files: TlsFiles): Promise<{ port: number; connected: Promise<Peer>; asked: () => boolean }> {
-  const { cert, key, ca } = loadTlsFiles(files, Date.now());
+  const { cert, key, ca } = loadTlsFiles(files);
   const connected = Promise.withResolvers<Peer>();
   let showed = false;
   const server = createTlsServer(
@@ -99,7 +99,7 @@ describe('SIP over TLS', () => {
   ] as const)('with clients: %s, who shows %i certificates is taken: %s', async (clients, shown, taken) => {
     const server = await start(secure({ clients }));
     const app = await application(server);
-    const { cert, key } = loadTlsFiles(named, Date.now());
+    const { cert, key } = loadTlsFiles(named);
     const peer = tlsPeer(endpoint(server, 'tls'), { ...believing, ...(shown === 1 ? { cert, key } : {}) });
     // TLS 1.3: the client is done before the server has judged its certificate.
     const judged = await peer.then(async (made) => {
@@ -218,16 +218,28 @@ describe('certificate files', () => {
     expect(errors).toEqual([{ reason: `${at.key} holds no private key in PEM without a passphrase` }]);
   });
 
+  it('that are out of their time are told of at start and no reason to stop the other transports; new ones are refused', async () => {
+    const clock = new VirtualClock(Date.now());
+    const errors: LogFields[] = [];
+    const log = { ...silentLog, error: (_: string, fields?: LogFields) => void errors.push(fields ?? {}) };
+    const late = authority.certificate({ names: ['IP:127.0.0.1'], notAfter: '20250131000000Z' });
+    const later = authority.certificate({ names: ['IP:127.0.0.1'], notAfter: '20250228000000Z' });
+    const server = await start({ ...secure(late), clock, log });
+    expect(endpoint(server, 'udp').port).toBeGreaterThan(0);
+    copyFileSync(later.key, late.key);
+    copyFileSync(later.certificate, late.certificate);
+    await clock.advance(EXPIRY_LOOK_MS);
+    expect(errors).toEqual([
+      { reason: `${late.certificate} expired on 2025-01-31` },
+      { reason: `${late.certificate} expired on 2025-02-28` },
+    ]);
+  });
+
   it.each([
     ['is not there', () => ({ ...ours, certificate: '/nowhere.pem' }), '/nowhere.pem cannot be read (ENOENT)'],
     ['is no certificate', () => ({ ...ours, certificate: ours.key }), 'holds no certificate in PEM'],
     ['is another’s key', () => ({ ...ours, key: named.key }), 'is not the key of the certificate in'],
     ['is no key', () => ({ ...ours, key: ours.certificate }), 'holds no private key in PEM'],
-    [
-      'has expired',
-      () => authority.certificate({ names: ['IP:127.0.0.1'], notAfter: '20250131000000Z' }),
-      'expired on 2025-01-31',
-    ],
   ])('stop the start where one %s, and leave nothing open', async (_, files, message) => {
     await expect(start(secure(files()))).rejects.toThrow(message);
   });

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { checkServerIdentity, type PeerCertificate, type SecureContextOptions } from 'node:tls';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
-import { type LoadedTls, loadTlsFiles, type TlsFiles } from '../../lib/tls-files.ts';
+import { type LoadedTls, loadTlsFiles, outOfTime, type TlsFiles } from '../../lib/tls-files.ts';
 
 /** How often the files are looked at: who renews a certificate need not restart anything. */
 const LOOK_EVERY_MS = 60_000;
@@ -33,7 +33,11 @@ export class Credentials {
     this.settings = settings;
     this.#clock = parts.clock;
     this.#log = parts.log;
-    this.#loaded = loadTlsFiles(settings, parts.clock.now());
+    this.#loaded = loadTlsFiles(settings);
+    // Whoever started us by a configuration has refused it. A restart while it is out of time must not take the other
+    // transports with it.
+    const late = outOfTime(this.#loaded, settings, parts.clock.now());
+    if (late !== null) parts.log.error('TLS certificate is out of its time', { reason: late.message });
     this.#stamp = stampOf(settings);
     this.#warnOfExpiry();
     this.#timer = this.#lookLater();
@@ -66,7 +70,10 @@ export class Credentials {
     if (stamp === this.#stamp) return;
     this.#stamp = stamp;
     try {
-      this.#loaded = loadTlsFiles(this.settings, this.#clock.now());
+      const loaded = loadTlsFiles(this.settings);
+      const late = outOfTime(loaded, this.settings, this.#clock.now());
+      if (late !== null) throw late;
+      this.#loaded = loaded;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.error('new TLS files are not used, the last ones stay', { reason });

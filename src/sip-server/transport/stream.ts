@@ -19,8 +19,7 @@ interface Layer {
 export function openTcp(endpoint: Endpoint, events: TransportEvents, limits: Limits): Promise<Transport> {
   return openStream(endpoint, events, limits, {
     listen: (accepted) => createServer(SOCKET_OPTIONS, accepted),
-    dial: ({ address, port }) =>
-      connect({ host: address, port, localAddress: endpoint.address, ...SOCKET_OPTIONS }).setNoDelay(true),
+    dial: ({ address, port }) => connect({ host: address, port, localAddress: endpoint.address, ...SOCKET_OPTIONS }),
     usable: 'connect',
   });
 }
